@@ -1,0 +1,25 @@
+# make demo | test | bench; each calls setup first, which takes a second when nothing changed.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.katflow-setup
+SOURCES := pyproject.toml constraints.txt rust_ext/Cargo.toml $(shell find rust_ext/src rust_ext/python -name '*.rs' -o -name '*.py' -o -name '*.pyi')
+
+.PHONY: setup demo test bench
+.DEFAULT_GOAL := demo
+
+setup: $(STAMP)
+
+$(STAMP): $(SOURCES)
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup
+	$(BIN)/python -m flows.kat
+
+test: setup
+	$(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/python -m tests.bench
