@@ -1,0 +1,87 @@
+"""The command line of every flow: flags from its parameters, one message for what a user can mend."""
+
+import errno
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, CliSettingsSource
+
+from tasks.errors import KatflowError
+from tasks.params import Params
+
+NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+
+
+def run(
+    flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequence[str] | None = None
+) -> NoReturn:
+    """Run a flow on flags, print where each result lies, and exit: 0 done, 1 failed, 2 bad flags."""
+    checked = parse(params, sys.argv[1:] if argv is None else argv, program=f"python -m flows.{_name(flow)}")
+    for logger in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(logger).addFilter(_without_traceback)
+    try:
+        made = flow(checked)
+    except (KatflowError, OSError) as error:
+        sys.exit(f"error: {_message(error)}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted: finished stages are kept, and the same command goes on from there")
+    for what, path in made.items():
+        print(f"{what:22} {os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path}")
+    sys.exit(0)
+
+
+def parse(params: type[Params], argv: Sequence[str], program: str) -> Params:
+    """Flags to checked parameters. Exits with 2 and a message where a flag or value is wrong."""
+    flags = type("Flags", (BaseSettings, params), {"__doc__": params.__doc__})
+    given = CliSettingsSource(
+        flags,
+        cli_parse_args=list(argv),
+        cli_prog_name=program,
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_avoid_json=True,
+        cli_hide_none_type=True,
+        case_sensitive=True,
+    )()
+    try:
+        return params.model_validate(given)
+    except ValidationError as error:
+        for fault in error.errors():
+            flag = ".".join(str(part).replace("_", "-") for part in fault["loc"] if isinstance(part, str))
+            print(
+                f"error: --{flag} {_short(fault['input'])}: {fault['msg']}. See {program} --help.",
+                file=sys.stderr,
+            )
+        sys.exit(2)
+
+
+def _name(flow: Any) -> str:
+    return (
+        flow.fn.__module__.rsplit(".", 1)[-1] if flow.fn.__module__ != "__main__" else Path(sys.argv[0]).stem
+    )
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _message(error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    what = NO_ROOM.get(error.errno or 0, error.strerror or str(error))
+    where = f" at {error.filename}" if error.filename else ""
+    return f"{what}{where}. Nothing half-written is taken for whole; mend it and run the same command again."
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Log what a user can mend as one line."""
+    if record.exc_info and isinstance(record.exc_info[1], KatflowError | OSError):
+        record.exc_info = None
+        record.exc_text = None
+    return True

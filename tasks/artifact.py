@@ -1,0 +1,287 @@
+"""The one type between tasks: a finished, immutable file or folder, named by its content.
+
+An artifact is written into a temporary sibling and renamed when it is whole, so that what has the
+final name is complete. Beside it lies a manifest.json: parameters, inputs, rows, bytes, hashes,
+seconds and versions. That is the lineage.
+
+    data/<stage>/<key>/<name>            the artifact
+    data/<stage>/<key>/manifest.json
+    data/<stage>/.work/<key>/            a task's own work folder (trainer checkpoints), gone when it is done
+"""
+
+import contextvars
+import hashlib
+import json
+import os
+import platform
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
+
+from tasks.errors import ArtifactError, InputError
+
+MANIFEST = "manifest.json"
+
+
+def data_root() -> Path:
+    """The folder that all stages share: `data` in the current folder, which is the checkout's root."""
+    return Path("data").absolute()
+
+
+class Artifact(BaseModel):
+    """A finished file or folder and the hash of its content."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+    fingerprint: str
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path if path.is_absolute() else data_root() / path
+
+    @field_serializer("path")
+    def _relative_to_data(self, path: Path) -> str:
+        """Inside the data folder a path is relative, so that a moved checkout keeps its results."""
+        return str(path.relative_to(data_root()) if path.is_relative_to(data_root()) else path)
+
+    def is_whole(self) -> bool:
+        """Whether the content is still what was sealed."""
+        try:
+            return fingerprint(self.path) == self.fingerprint
+        except (OSError, ArtifactError):
+            return False
+
+    def part(self, name: str) -> "Artifact":
+        """One file or folder of a folder artifact, as an artifact of its own."""
+        return Artifact(path=self.path / name, fingerprint=fingerprint(self.path / name))
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest written beside it; empty for a file from outside."""
+        path = self.path.parent / MANIFEST
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file's bytes, or of a folder's sorted names and file hashes.
+
+    Raises ArtifactError where a link or a special file stands in place of content.
+    """
+    if path.is_symlink() or not (path.is_file() or path.is_dir()):
+        raise ArtifactError(f"{path} is no plain file or folder, so its content cannot be vouched for.")
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    total = hashlib.sha256()
+    for child in sorted(path.iterdir(), key=lambda p: p.name):
+        total.update(f"{child.name}\0{fingerprint(child)}\n".encode())
+    return total.hexdigest()
+
+
+def external(path: Path | str) -> Artifact:
+    """A user's own file or folder as an artifact. Raises InputError where it cannot be read."""
+    path = Path(path).expanduser()
+    try:
+        return Artifact(path=path.absolute(), fingerprint=fingerprint(path.resolve(strict=True)))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist. Check the path; it is read from {Path.cwd()}.") from None
+    except (OSError, ArtifactError) as error:
+        raise InputError(f"{path} cannot be read ({error}). Check its permissions.") from None
+
+
+@dataclass
+class _Making:
+    """What the running task knows of the artifact that it makes."""
+
+    stage: str
+    key: str
+    params: dict[str, Any]
+    inputs: dict[str, Any]
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def folder(self) -> Path:
+        return data_root() / self.stage / self.key
+
+
+_making: contextvars.ContextVar[_Making] = contextvars.ContextVar("making")
+
+
+@contextmanager
+def making(stage: str, key: str, params: dict[str, Any], inputs: dict[str, Any]) -> Iterator[None]:
+    """Within it, `new_artifact` knows where its artifact belongs."""
+    token = _making.set(_Making(stage, key, params, inputs))
+    try:
+        yield
+    finally:
+        _making.reset(token)
+
+
+def finished_artifact(stage: str, key: str) -> Artifact | None:
+    """The whole artifact that an earlier run left under this key, if there is one."""
+    folder = data_root() / stage / key
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        artifact = Artifact(path=folder / manifest["name"], fingerprint=manifest["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return artifact if artifact.is_whole() else None
+
+
+class NewArtifact:
+    """A file or folder in the making; `sealed()` gives the finished artifact."""
+
+    def __init__(self, folder: Path, name: str, made: _Making) -> None:
+        self.path = folder / name
+        self._folder = folder
+        self._made = made
+        self._sealed: Artifact | None = None
+        self._rows: int | None = None
+
+    def holds(self, rows: int) -> None:
+        """Write the number of rows into the manifest."""
+        self._rows = rows
+
+    def sealed(self) -> Artifact:
+        if self._sealed is None:
+            raise ArtifactError("An artifact is sealed when its `with new_artifact(...)` block has ended.")
+        return self._sealed
+
+    def _seal(self) -> None:
+        digest = fingerprint(self.path)
+        manifest = {
+            "name": self.path.name,
+            "fingerprint": digest,
+            "stage": self._made.stage,
+            "key": self._made.key,
+            "params": self._made.params,
+            "inputs": self._made.inputs,
+            "rows": self._rows,
+            "bytes": sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file())
+            if self.path.is_dir()
+            else self.path.stat().st_size,
+            "seconds": round(time.perf_counter() - self._made.started, 3),
+            "versions": _versions(),
+        }
+        (self._folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False))
+        for path in self._folder.rglob("*"):
+            _flush(path)
+        _move_into_place(self._folder, self._made)
+        self._sealed = Artifact(path=self._made.folder / self.path.name, fingerprint=digest)
+
+
+@contextmanager
+def new_artifact(stage: str, name: str) -> Iterator[NewArtifact]:
+    """Make `data/<stage>/<key>/<name>`: write to `.path`, a file or a folder; it appears whole or not at all."""
+    made = _making.get(None) or _Making(stage, uuid.uuid4().hex, {}, {})
+    if made.stage != stage:
+        raise ArtifactError(f"A task of stage {made.stage} cannot make an artifact of stage {stage}.")
+    folder = made.folder.with_name(f".{made.key}.{uuid.uuid4().hex[:8]}.tmp")
+    folder.mkdir(parents=True)
+    try:
+        artifact = NewArtifact(folder, name, made)
+        yield artifact
+        artifact._seal()
+        shutil.rmtree(work_folder(stage), ignore_errors=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def work_folder(stage: str) -> Path:
+    """A folder of the running task's own, which survives a kill and is removed when its artifact is sealed."""
+    made = _making.get(None) or _Making(stage, "unkeyed", {}, {})
+    return data_root() / stage / ".work" / made.key
+
+
+def publish(artifact: Artifact, target: Path) -> Path:
+    """Copy an artifact to a stable name; readers see the old content or the new, whole.
+
+    Raises InputError where the target's folder cannot be written.
+    """
+    if target.exists() and not target.is_symlink() and fingerprint(target) == artifact.fingerprint:
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+        old = fresh.with_suffix(".old")
+        try:
+            copy = shutil.copytree if artifact.path.is_dir() else shutil.copyfile
+            copy(artifact.path, fresh)
+            if target.is_dir() and not target.is_symlink():
+                target.rename(old)
+            fresh.rename(target) if fresh.is_dir() else fresh.replace(target)
+        finally:
+            _remove(fresh)
+            _remove(old)
+    except OSError as error:
+        raise InputError(
+            f"{target} cannot be written ({error.strerror}). The results themselves are safe in "
+            f"{artifact.path.parent}; free the space or choose another --out."
+        ) from error
+    return target
+
+
+def _move_into_place(folder: Path, made: _Making) -> None:
+    """Rename a finished folder to its final name. Where a whole twin got there first, that one stays."""
+    while True:
+        try:
+            folder.rename(made.folder)
+            break
+        except OSError:
+            if finished_artifact(made.stage, made.key):
+                return
+            damaged = made.folder.with_name(f".{made.key}.{uuid.uuid4().hex[:8]}.tmp")
+            try:
+                made.folder.rename(damaged)
+            except FileNotFoundError:
+                continue
+            _remove(damaged)
+    _flush(made.folder.parent)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _versions() -> dict[str, str]:
+    """Versions of the libraries that decide results, as installed."""
+    names = (
+        "katflow",
+        "prefect",
+        "torch",
+        "transformers",
+        "trl",
+        "numpy",
+        "polars",
+        "faiss-cpu",
+        "umap-learn",
+    )
+    return {"python": platform.python_version(), **{name: _version(name) for name in names}}
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "absent"

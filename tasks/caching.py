@@ -1,0 +1,223 @@
+"""Tasks whose results are found again: by source, inputs and parameters, verified on every hit.
+
+Prefect's own policies know the wrapper's lines only and serve stale results when a helper changes
+(Prefect #16925, #23062), and take a deleted or damaged output for a hit. Here the key covers the
+syntax tree of every first-party module that the task reaches, the other files of those stages (the
+map's page), `lambda_gen_rs.SOURCE_HASH` where Rust is reached, the content of input artifacts, and
+the parameters. Before Prefect looks a key up, its record is checked against the artifact's content;
+an unsound record is dropped, so that this one result is made again.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import inspect
+import json
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, ParamSpec
+
+from prefect import Task, task
+from prefect.context import TaskRunContext
+from prefect.serializers import Serializer
+
+from tasks.artifact import Artifact, data_root, finished_artifact, making
+from tasks.params import Params
+
+P = ParamSpec("P")
+FIRST_PARTY = ("tasks", "flows")
+PLAIN = (str, int, float, bool, type(None))
+
+
+class ArtifactSerializer(Serializer[Artifact]):
+    """Prefect's records as plain JSON that can only become an Artifact."""
+
+    type: Literal["katflow-artifact"] = "katflow-artifact"
+
+    def dumps(self, obj: Artifact) -> bytes:
+        return obj.model_dump_json().encode()
+
+    def loads(self, blob: bytes) -> Artifact:
+        return Artifact.model_validate_json(blob)
+
+
+def cached_task(run_name: str, **options: Any) -> Callable[[Callable[P, Artifact]], Task[P, Artifact]]:
+    """A Prefect task that makes one artifact, and is skipped where that artifact is already there.
+
+    run_name: a template over the arguments, such as "weigh by density, k={params.k}".
+    Raises TypeError at decoration where an argument could not be part of a key.
+    """
+
+    def decorate(function: Callable[P, Artifact]) -> Task[P, Artifact]:
+        _check_annotations(function)
+        stage = function.__module__.split(".")[1]
+
+        @functools.wraps(function)
+        def keyed(*args: P.args, **kwargs: P.kwargs) -> Artifact:
+            given = inspect.signature(function).bind(*args, **kwargs).arguments
+            key = cache_key(function, given)
+            if found := finished_artifact(stage, key):
+                return found
+            params = {name: identity(value) for name, value in given.items() if not _holds_artifact(value)}
+            inputs = {name: identity(value) for name, value in given.items() if _holds_artifact(value)}
+            with making(stage, key, params, inputs):
+                return function(*args, **kwargs)
+
+        def sound_key(_: TaskRunContext, given: dict[str, Any]) -> str:
+            key = cache_key(function, given)
+            _drop_unsound_record(key)
+            return key
+
+        return task(
+            keyed,
+            task_run_name=run_name,
+            cache_key_fn=sound_key,
+            persist_result=True,
+            result_storage=Path("data/.results"),
+            result_serializer=ArtifactSerializer(),
+            cache_result_in_memory=False,
+            **options,
+        )
+
+    return decorate
+
+
+def cache_key(function: Callable[..., Any], given: dict[str, Any]) -> str:
+    """The name under which a task's result is found again: 40 hexadecimal digits."""
+    whole = {
+        "task": f"{function.__module__}.{function.__qualname__}",
+        "source": source_hash(function.__module__),
+        "given": {name: identity(value) for name, value in sorted(given.items())},
+    }
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:40]
+
+
+def identity(value: Any) -> Any:
+    """What of an argument decides the result, as JSON. Raises TypeError where that is not known."""
+    if isinstance(value, Artifact):
+        return value.fingerprint
+    if isinstance(value, Params):
+        return value.identity()
+    if isinstance(value, list | tuple):
+        return [identity(item) for item in value]
+    if isinstance(value, PLAIN):
+        return value
+    raise TypeError(
+        f"{type(value).__name__} has no identity, so a result made from it could not be found again."
+    )
+
+
+@functools.cache
+def source_hash(module: str) -> str:
+    """SHA-256 over every first-party module that `module` reaches by imports, comments and docstrings aside."""
+    reached = _reached(module)
+    total = hashlib.sha256()
+    for name in sorted(reached):
+        path = _source_path(name)
+        if path is not None:
+            total.update(f"{name}\0{_normalised(path)}\n".encode())
+    for folder in sorted(
+        {path.parent for name in reached if (path := _source_path(name)) and name.count(".") > 1}
+    ):
+        for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in {".py", ".pyc"}):
+            total.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    if "lambda_gen_rs" in reached:
+        import lambda_gen_rs
+
+        total.update(lambda_gen_rs.SOURCE_HASH.encode())
+    return total.hexdigest()
+
+
+def _reached(module: str) -> frozenset[str]:
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if (path := _source_path(name)) is not None:
+            waiting += _imported(path)
+    return frozenset(seen)
+
+
+def _imported(path: Path) -> list[str]:
+    """Names of first-party modules and of the Rust extension that a file imports, wherever in it."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [
+        "lambda_gen_rs" if name.startswith("lambda_gen_rs") else name
+        for name in found
+        if name.startswith("lambda_gen_rs") or (name.split(".")[0] in FIRST_PARTY and _source_path(name))
+    ]
+
+
+@functools.cache
+def _source_path(module: str) -> Path | None:
+    if module.split(".")[0] not in FIRST_PARTY:
+        return None
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        return None
+    return Path(spec.origin) if spec and spec.origin else None
+
+
+def _normalised(path: Path) -> str:
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def _check_annotations(function: Callable[..., Any]) -> None:
+    hints = typing.get_type_hints(function)
+    if hints.pop("return", None) is not Artifact:
+        raise TypeError(
+            f"{function.__qualname__} must return one Artifact: that is what a cached task makes."
+        )
+    for name in inspect.signature(function).parameters:
+        if name not in hints or not _can_be_keyed(hints[name]):
+            raise TypeError(
+                f"{function.__qualname__}: argument {name!r} cannot be part of a cache key; annotate it as "
+                "Artifact, Params, str, int, float, bool, None or a list or union of these."
+            )
+
+
+def _can_be_keyed(hint: Any) -> bool:
+    if arguments := typing.get_args(hint):
+        return all(_can_be_keyed(argument) for argument in arguments if argument is not ...)
+    if not isinstance(hint, type):
+        return isinstance(hint, PLAIN)
+    return issubclass(hint, Artifact | Params) or hint in PLAIN
+
+
+def _holds_artifact(value: Any) -> bool:
+    return isinstance(value, Artifact) or (
+        isinstance(value, list) and any(isinstance(v, Artifact) for v in value)
+    )
+
+
+def _drop_unsound_record(key: str) -> None:
+    record = data_root() / ".results" / key
+    try:
+        sound = Artifact.model_validate_json(json.loads(record.read_text())["result"]).is_whole()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        sound = False
+    if not sound:
+        record.unlink(missing_ok=True)

@@ -1,0 +1,25 @@
+"""What can go wrong that a user can mend.
+
+    KatflowError
+    ├── InputError      a file, row, flag or model that cannot be used as it is
+    ├── ArtifactError   an artifact that is missing, damaged or in the way
+    └── TrainingError   a training run that must not go on
+
+Each message says what was met, why it matters and what to do.
+"""
+
+
+class KatflowError(Exception):
+    """Base of all errors that end a run with one message and no traceback."""
+
+
+class InputError(KatflowError):
+    """A file, row, flag or model cannot be used as it is."""
+
+
+class ArtifactError(KatflowError):
+    """An artifact is missing, damaged or in the way."""
+
+
+class TrainingError(KatflowError):
+    """A training run must not start or go on."""

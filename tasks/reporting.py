@@ -1,0 +1,64 @@
+"""What a running task shows: progress, tables and text in Prefect's UI and log."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.context import TaskRunContext
+from prefect.logging import get_run_logger
+
+Progress = Callable[[float], None]
+SECONDS_BETWEEN_UPDATES = 2.0
+SECONDS_BETWEEN_LINES = 15.0
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Progress]:
+    """Give a function to call with the share done, 0 to 1: a progress artifact and a log line now and then.
+
+    Outside a task run it does nothing.
+    """
+    if TaskRunContext.get() is None:
+        yield lambda share: None
+        return
+    log = get_run_logger()
+    artifact = create_progress_artifact(progress=0.0, description=what)
+    updated = printed = time.monotonic()
+
+    def show(share: float) -> None:
+        nonlocal updated, printed
+        now = time.monotonic()
+        if now - updated >= SECONDS_BETWEEN_UPDATES:
+            update_progress_artifact(artifact, progress=100.0 * share)
+            updated = now
+        if now - printed >= SECONDS_BETWEEN_LINES:
+            log.info("%s: %.0f %%", what, 100.0 * share)
+            printed = now
+
+    yield show
+    update_progress_artifact(artifact, progress=100.0)
+
+
+def show_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
+    """A table artifact. key: lower-case letters, digits and dashes. Outside a task run it does nothing."""
+    if TaskRunContext.get() is not None:
+        create_table_artifact(key=key, table=[dict(row) for row in rows], description=description)
+
+
+def show_markdown(key: str, text: str, description: str) -> None:
+    """A markdown artifact. Outside a task run it does nothing."""
+    if TaskRunContext.get() is not None:
+        create_markdown_artifact(key=key, markdown=text, description=description)
+
+
+def log_line(text: str, *values: object) -> None:
+    """One line in the task run's log. Outside a task run it does nothing."""
+    if TaskRunContext.get() is not None:
+        get_run_logger().info(text, *values)
