@@ -17,9 +17,7 @@ from tasks.params import Params
 NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
 
 
-def run(
-    flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequence[str] | None = None
-) -> NoReturn:
+def run(flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequence[str] | None = None) -> NoReturn:
     """Run a flow on flags, print where each result lies, and exit: 0 done, 1 failed, 2 bad flags."""
     checked = parse(params, sys.argv[1:] if argv is None else argv, program=f"python -m flows.{_name(flow)}")
     for logger in ("prefect.flow_runs", "prefect.task_runs"):
@@ -61,9 +59,7 @@ def parse(params: type[Params], argv: Sequence[str], program: str) -> Params:
 
 
 def _name(flow: Any) -> str:
-    return (
-        flow.fn.__module__.rsplit(".", 1)[-1] if flow.fn.__module__ != "__main__" else Path(sys.argv[0]).stem
-    )
+    return flow.fn.__module__.rsplit(".", 1)[-1] if flow.fn.__module__ != "__main__" else Path(sys.argv[0]).stem
 
 
 def _short(value: Any) -> str:

@@ -104,9 +104,7 @@ def identity(value: Any) -> Any:
         return [identity(item) for item in value]
     if isinstance(value, PLAIN):
         return value
-    raise TypeError(
-        f"{type(value).__name__} has no identity, so a result made from it could not be found again."
-    )
+    raise TypeError(f"{type(value).__name__} has no identity, so a result made from it could not be found again.")
 
 
 @functools.cache
@@ -118,9 +116,7 @@ def source_hash(module: str) -> str:
         path = _source_path(name)
         if path is not None:
             total.update(f"{name}\0{_normalised(path)}\n".encode())
-    for folder in sorted(
-        {path.parent for name in reached if (path := _source_path(name)) and name.count(".") > 1}
-    ):
+    for folder in sorted({path.parent for name in reached if (path := _source_path(name)) and name.count(".") > 1}):
         for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in {".py", ".pyc"}):
             total.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
     if "lambda_gen_rs" in reached:
@@ -186,9 +182,7 @@ def _normalised(path: Path) -> str:
 def _check_annotations(function: Callable[..., Any]) -> None:
     hints = typing.get_type_hints(function)
     if hints.pop("return", None) is not Artifact:
-        raise TypeError(
-            f"{function.__qualname__} must return one Artifact: that is what a cached task makes."
-        )
+        raise TypeError(f"{function.__qualname__} must return one Artifact: that is what a cached task makes.")
     for name in inspect.signature(function).parameters:
         if name not in hints or not _can_be_keyed(hints[name]):
             raise TypeError(
@@ -206,9 +200,7 @@ def _can_be_keyed(hint: Any) -> bool:
 
 
 def _holds_artifact(value: Any) -> bool:
-    return isinstance(value, Artifact) or (
-        isinstance(value, list) and any(isinstance(v, Artifact) for v in value)
-    )
+    return isinstance(value, Artifact) or (isinstance(value, list) and any(isinstance(v, Artifact) for v in value))
 
 
 def _drop_unsound_record(key: str) -> None:

@@ -29,9 +29,7 @@ def read_table(path: Path, columns: dict[str, type[pl.DataType]]) -> pl.DataFram
     try:
         table = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(
-            f"{path} is no readable Parquet file ({error}). Make it again or give another."
-        ) from None
+        raise InputError(f"{path} is no readable Parquet file ({error}). Make it again or give another.") from None
     wrong = [
         f"{name} ({table.schema.get(name, 'missing')}, not {kind})"
         for name, kind in columns.items()
@@ -55,14 +53,10 @@ def read_embeddings(path: Path) -> tuple[list[str], Floats]:
     try:
         table = pq.read_table(path, columns=["id", "emb"]).combine_chunks()
     except (pa.ArrowException, OSError) as error:
-        raise InputError(
-            f"{path} holds no columns id and emb ({error}). Give an embeddings.parquet."
-        ) from None
+        raise InputError(f"{path} holds no columns id and emb ({error}). Give an embeddings.parquet.") from None
     kind = table.schema.field("emb").type
     if not pa.types.is_fixed_size_list(kind):
-        raise InputError(
-            f"{path}: emb is {kind}, but vectors of one fixed size are needed (FixedSizeList<float32>)."
-        )
+        raise InputError(f"{path}: emb is {kind}, but vectors of one fixed size are needed (FixedSizeList<float32>).")
     ids = table["id"].cast(pa.string()).to_pylist()
     column = table["emb"].combine_chunks()
     emb = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(ids), kind.list_size)
@@ -70,7 +64,5 @@ def read_embeddings(path: Path) -> tuple[list[str], Floats]:
         raise InputError(f"{path} repeats ids, so a row could not be found by its id. Make the ids unique.")
     if not np.isfinite(emb).all():
         row = int(np.argmin(np.isfinite(emb).all(axis=1)))
-        raise InputError(
-            f"{path}: the vector of {ids[row]!r} is not finite. Embed that row again or leave it out."
-        )
+        raise InputError(f"{path}: the vector of {ids[row]!r} is not finite. Embed that row again or leave it out.")
     return ids, emb
