@@ -4,13 +4,14 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliSettingsSource
 
+from tasks.artifact import Artifact, publish
 from tasks.errors import KatflowError
 from tasks.params import Params
 
@@ -31,6 +32,16 @@ def run(flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequen
     for what, path in made.items():
         print(f"{what:22} {os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path}")
     sys.exit(0)
+
+
+def publish_until(last: str, out: Path, stages: Iterable[tuple[str, dict[str, Artifact]]]) -> dict[str, Path]:
+    """Run stages up to the last one wanted; publish what each made under its name in `out`."""
+    published = {}
+    for stage, made in stages:
+        published |= {name: publish(artifact, out / name) for name, artifact in made.items()}
+        if stage == last:
+            break
+    return published
 
 
 def parse(params: type[Params], argv: Sequence[str], program: str) -> Params:

@@ -11,6 +11,7 @@ an unsound record is dropped, so that this one result is made again.
 import ast
 import functools
 import hashlib
+import importlib
 import importlib.util
 import inspect
 import json
@@ -28,10 +29,11 @@ from tasks.params import Params
 
 P = ParamSpec("P")
 FIRST_PARTY = ("tasks", "flows")
+RUST = "lambda_gen_rs"
 PLAIN = (str, int, float, bool, type(None))
 
 
-class ArtifactSerializer(Serializer[Artifact]):
+class ArtifactSerializer(Serializer):
     """Prefect's records as plain JSON that can only become an Artifact."""
 
     type: Literal["katflow-artifact"] = "katflow-artifact"
@@ -119,10 +121,8 @@ def source_hash(module: str) -> str:
     for folder in sorted({path.parent for name in reached if (path := _source_path(name)) and name.count(".") > 1}):
         for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in {".py", ".pyc"}):
             total.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
-    if "lambda_gen_rs" in reached:
-        import lambda_gen_rs
-
-        total.update(lambda_gen_rs.SOURCE_HASH.encode())
+    if RUST in reached:
+        total.update(importlib.import_module(RUST).SOURCE_HASH.encode())
     return total.hexdigest()
 
 
@@ -148,9 +148,9 @@ def _imported(path: Path) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return [
-        "lambda_gen_rs" if name.startswith("lambda_gen_rs") else name
+        RUST if name.startswith(RUST) else name
         for name in found
-        if name.startswith("lambda_gen_rs") or (name.split(".")[0] in FIRST_PARTY and _source_path(name))
+        if name.startswith(RUST) or (name.split(".")[0] in FIRST_PARTY and _source_path(name))
     ]
 
 

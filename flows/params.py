@@ -1,0 +1,64 @@
+"""The flows' own parameters: the stages' together, with presets."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from tasks.density.params import DensityParams
+from tasks.diversity.params import DiversityParams
+from tasks.embed.params import EmbedParams
+from tasks.pairs.params import PairsParams
+from tasks.params import Params
+from tasks.policy.params import PolicyParams
+from tasks.prompt_map.params import MapParams
+from tasks.reward.params import RewardParams
+from tasks.sft.params import SftParams
+from tasks.terms.params import TermsParams
+
+Stage = Literal["terms", "pairs", "prompts", "sft", "embed", "density", "reward", "policy", "diversity", "map"]
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "demo": {},
+    "experiment": {
+        "terms": {"rows": 200_000},
+        "pairs": {"count": 100_000},
+        "sft": {"max_steps": 10_000, "hidden": 256, "layers": 6},
+        "reward": {"max_steps": 5000},
+        "policy": {"max_steps": 2000},
+        "diversity": {"prompts": 1000, "completions": 16},
+    },
+}
+
+
+class KatParams(Params):
+    """Preference pairs in; two trained policies, their comparison and a map out."""
+
+    preset: Literal["demo", "experiment"] = Field("demo", description="sizes to begin from; what is given besides wins")
+    until: Stage = Field("map", description="the last stage to run")
+    out: Path = Field(Path("data/out/kat"), description="folder for the results, under stable names")
+    terms: TermsParams = TermsParams()
+    pairs: PairsParams = PairsParams()
+    sft: SftParams = SftParams()
+    embed: EmbedParams = EmbedParams()
+    density: DensityParams = DensityParams()
+    reward: RewardParams = RewardParams()
+    policy: PolicyParams = PolicyParams()
+    diversity: DiversityParams = DiversityParams()
+    map: MapParams = MapParams()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return merged(PRESETS.get(str(given.get("preset", "demo")), {}), given)
+
+
+def merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Two trees of parameters, the second's leaves winning."""
+    both = {**under, **over}
+    for name in under.keys() & over.keys():
+        if isinstance(under[name], dict) and isinstance(over[name], dict):
+            both[name] = merged(under[name], over[name])
+    return both

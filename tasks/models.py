@@ -1,0 +1,101 @@
+"""Hugging Face model folders: loaded from safetensors only, saved without anything pickled."""
+
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from tasks.artifact import Artifact, data_root, external
+from tasks.errors import InputError
+
+
+def find_model(name_or_path: str) -> Artifact:
+    """A model folder given by path, or a hub's model downloaded once for its revision.
+
+    Raises InputError where there is neither a folder nor a hub that can be reached.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return external(path)
+    if path.is_absolute() or name_or_path.startswith(".") or name_or_path.count("/") != 1:
+        raise InputError(f"{name_or_path} is no model folder. Give a folder with config.json and model.safetensors.")
+    return external(_download(name_or_path))
+
+
+def load_causal_lm(folder: Path) -> PreTrainedModel:
+    """A causal language model in float32. Raises InputError where the folder holds none in safetensors."""
+    return _load(AutoModelForCausalLM, folder)
+
+
+def load_reward_model(folder: Path, **config: Any) -> PreTrainedModel:
+    """A sequence classifier with one output. From a language model's folder the head is new."""
+    return _load(AutoModelForSequenceClassification, folder, num_labels=1, **config)
+
+
+def load_tokenizer(folder: Path, padding_side: str = "right") -> PreTrainedTokenizerBase:
+    """The folder's tokenizer; where it has no padding token, the end of sequence stands in."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, padding_side=padding_side)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder} holds no tokenizer that loads ({_first_line(error)}).") from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def save_model(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Write config.json, model.safetensors and the tokenizer."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _load(kind: Any, folder: Path, **options: Any) -> PreTrainedModel:
+    if not any(folder.glob("*.safetensors")):
+        raise InputError(
+            f"{folder} holds no .safetensors file. Other formats may run code when they load, so they are not read: "
+            "save the model with save_pretrained of a current transformers."
+        )
+    try:
+        return kind.from_pretrained(
+            folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, **options
+        )
+    except Exception as error:  # transformers and safetensors raise many kinds for a damaged folder
+        raise InputError(f"{folder} holds no model that loads ({_first_line(error)}). Save it again.") from error
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+
+    try:
+        revision = HfApi().model_info(name, timeout=10).sha
+        folder = data_root() / "hub" / f"{name.replace('/', '--')}@{revision}"
+        if not folder.is_dir():
+            fresh = folder.with_name(f".{uuid.uuid4().hex}.tmp")
+            patterns = ["*.safetensors", "*.json", "*.txt", "*.model"]
+            snapshot_download(name, revision=revision, local_dir=fresh, allow_patterns=patterns)
+            shutil.rmtree(fresh / ".cache", ignore_errors=True)
+            fresh.rename(folder)
+    except Exception as error:  # the hub's client raises httpx's, its own and OS errors
+        raise InputError(
+            f"{name} is no local folder, and the model hub did not give it ({_first_line(error)}). "
+            "Give the path of a model folder; without one, the small model made from scratch needs no hub."
+        ) from error
+    return folder
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def context_length(model: PreTrainedModel) -> int:
+    """The number of positions the model was made for, in tokens."""
+    return int(getattr(model.config, "max_position_embeddings", 0) or 1_000_000)

@@ -1,0 +1,46 @@
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tasks.params import HOW, Params
+from tasks.rewards import RewardMix
+
+Arm = Literal["uniform", "density"]
+
+
+class PolicyParams(Params):
+    """GRPO from the SFT model, once for each way of choosing prompts."""
+
+    arms: list[Arm] = Field(
+        ["uniform", "density"], min_length=1, json_schema_extra=HOW, description="ways of choosing prompts to train"
+    )
+    max_steps: int = Field(120, ge=1, description="optimizer steps of each arm")
+    batch: int = Field(64, ge=2, description="completions a step")
+    generations: int = Field(8, ge=2, description="completions of one prompt, compared with each other")
+    max_completion: int = Field(32, ge=1, description="tokens of a completion")
+    max_prompt: int = Field(512, ge=8, description="tokens of a prompt; longer ones are left out and counted")
+    learning_rate: float = Field(3e-4, gt=0, description="peak learning rate, constant after 5 % warm-up")
+    beta: float = Field(0.02, ge=0, description="weight of the KL divergence from the SFT model; 0 is none")
+    loss_type: Literal["dr_grpo", "dapo", "grpo", "bnpo"] = Field(
+        "dr_grpo", description="how token losses are averaged; dr_grpo favours no length (arXiv 2503.20783)"
+    )
+    scale_rewards: Literal["none", "batch", "group"] = Field(
+        "none", description="whether advantages are divided by a standard deviation; group would re-weight prompts"
+    )
+    temperature: float = Field(1.0, gt=0, description="sampling temperature")
+    reward: RewardMix = RewardMix()
+    save_steps: int = Field(40, ge=1, description="steps between checkpoints")
+    seed: int = Field(0, ge=0, description="seed of the schedule and of sampling")
+
+    @model_validator(mode="after")
+    def _groups_are_whole(self) -> Self:
+        if self.batch % self.generations:
+            raise ValueError(f"batch={self.batch} must be a multiple of generations={self.generations}")
+        if len(set(self.arms)) != len(self.arms):
+            raise ValueError(f"arms names one twice: {', '.join(self.arms)}")
+        return self
+
+    @property
+    def groups(self) -> int:
+        """Prompts to draw for a run: one for each group of completions."""
+        return self.max_steps * self.batch // self.generations

@@ -1,0 +1,55 @@
+"""The training prompts with their weights, and the schedule of an arm."""
+
+from pathlib import Path
+
+import polars as pl
+from transformers import PreTrainedTokenizerBase
+
+from tasks.errors import TrainingError
+from tasks.policy.params import Arm, PolicyParams
+from tasks.policy.rewards import Seen
+from tasks.policy.schedule import expected_counts, systematic_schedule
+from tasks.prompting import prompt_ids
+from tasks.tables import PROMPTS, WEIGHTS, read_table
+
+
+def trainable(prompts: Path, weights: Path, tokenizer: PreTrainedTokenizerBase, max_prompt: int) -> pl.DataFrame:
+    """Training prompts of at most max_prompt tokens with their weights: id, prompt, meta, weight.
+
+    Raises TrainingError where none is left.
+    """
+    table = (
+        read_table(prompts, {**PROMPTS, "split": pl.String, "meta": pl.String})
+        .filter(split="train")
+        .join(read_table(weights, WEIGHTS), on="id", how="left", maintain_order="left")
+    )
+    if table["weight"].null_count():
+        missing = table.filter(pl.col("weight").is_null())["id"][0]
+        raise TrainingError(f"Prompt {missing} has no weight, so it could never be drawn. Weigh these prompts again.")
+    short = pl.Series([len(prompt_ids(text, tokenizer)) <= max_prompt for text in table["prompt"]], dtype=pl.Boolean)
+    if not short.any():
+        raise TrainingError(f"No training prompt has at most {max_prompt} tokens. Raise --policy.max-prompt.")
+    return table.filter(short).select("id", "prompt", "meta", "weight")
+
+
+def arm_weights(arm: Arm, table: pl.DataFrame) -> pl.Series:
+    """The weights [n] that decide how often an arm draws each prompt."""
+    return table["weight"] if arm == "density" else pl.Series("weight", [1.0] * len(table))
+
+
+def draw_schedule(arm: Arm, table: pl.DataFrame, params: PolicyParams) -> pl.DataFrame:
+    """The rows of `table` in training order, one for each group of completions."""
+    return table[systematic_schedule(arm_weights(arm, table).to_numpy(), params.groups, params.seed)]
+
+
+def count_table(arm: Arm, table: pl.DataFrame, schedule: pl.DataFrame, seen: Seen) -> pl.DataFrame:
+    """id, expected (groups · p), drawn and seen (groups trained on) for each prompt."""
+    return (
+        table.select("id")
+        .with_columns(expected=expected_counts(arm_weights(arm, table).to_numpy(), len(schedule)))
+        .join(schedule.group_by("id").len("drawn"), on="id", how="left", maintain_order="left")
+        .with_columns(
+            pl.col("drawn").fill_null(0).cast(pl.Int64),
+            seen=pl.col("id").replace_strict(seen.groups(), default=0.0, return_dtype=pl.Float64),
+        )
+    )

@@ -1,0 +1,87 @@
+"""Rewards as TRL calls them: columns of the schedule in, one number for each completion out."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerState
+
+from tasks.prompting import answer_text, prompt_ids
+from tasks.rewards import RewardMix, verdicts
+from tasks.scoring import score_tokens
+
+RewardFunction = Callable[..., Sequence[float | None]]
+
+
+def checker_reward(mix: RewardMix) -> RewardFunction:
+    """The weighted verdict, None for prompts without a checker."""
+
+    def checker(completions: Sequence[Any], meta: Sequence[str | None], **_: Any) -> list[float | None]:
+        right = verdicts(meta, [answer_text(answer) for answer in completions])
+        return [None if one is None else mix.checker_weight * one for one in right]
+
+    return checker
+
+
+def model_reward(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, mix: RewardMix) -> RewardFunction:
+    """The reward model's weighted score of prompt and completion, token by token as sampled.
+
+    The completion's own tokens are scored: where it ended, its end token is among them, as in the
+    reward model's training. Scoring its text, as TRL does with a model, would lose that token.
+    """
+
+    def reward_model(
+        completion_ids: Sequence[list[int]], text: Sequence[str], meta: Sequence[str | None], **_: Any
+    ) -> list[float | None]:
+        sequences = [
+            prompt_ids(prompt, tokenizer) + list(answer) for prompt, answer in zip(text, completion_ids, strict=True)
+        ]
+        scores = score_tokens(model, tokenizer, sequences).tolist()
+        return [mix.of_model(of) * score for of, score in zip(meta, scores, strict=True)]
+
+    return reward_model
+
+
+class Seen:
+    """Rewards nothing, and keeps what the trainer really asked about, step by step.
+
+    The record lies in the trainer's work folder, so that a run that goes on after a kill still
+    knows its beginning; a step that is run again replaces its own entry.
+    """
+
+    __name__ = "seen"
+
+    def __init__(self, work: Path, generations: int) -> None:
+        self._path = work / "seen.jsonl"
+        self._generations = generations
+        self._steps: dict[int, list[str]] = {}
+        self.last: list[dict[str, str]] = []
+        if self._path.exists():
+            for line in self._path.read_text().splitlines():
+                entry = json.loads(line)
+                self._steps[entry["step"]] = entry["ids"]
+
+    def __call__(
+        self,
+        completions: Sequence[Any],
+        id: Sequence[str],
+        text: Sequence[str],
+        trainer_state: TrainerState,
+        **_: Any,
+    ) -> list[float]:
+        self._steps[trainer_state.global_step] = list(id)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a") as file:
+            file.write(json.dumps({"step": trainer_state.global_step, "ids": list(id)}) + "\n")
+        self.last = [
+            {"prompt": prompt, "completion": answer_text(answer)}
+            for prompt, answer in zip(text, completions, strict=True)
+        ]
+        return [0.0] * len(completions)
+
+    def groups(self) -> dict[str, float]:
+        """Groups of completions trained on, by prompt id."""
+        rows = Counter(name for ids in self._steps.values() for name in ids)
+        return {name: count / self._generations for name, count in rows.items()}

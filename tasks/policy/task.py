@@ -1,0 +1,44 @@
+"""Prompts, weights, the SFT and the reward model in; one trained policy out."""
+
+from tasks.artifact import Artifact, new_artifact, work_folder
+from tasks.caching import cached_task
+from tasks.policy.params import Arm, PolicyParams
+from tasks.reporting import progress, show_table
+
+
+@cached_task("train policy {arm}, {params.max_steps} steps")
+def train_policy(
+    arm: Arm, prompts: Artifact, weights: Artifact, sft: Artifact, reward: Artifact, params: PolicyParams
+) -> Artifact:
+    """Train one arm's policy with GRPO on the training prompts.
+
+    Returns a folder: model/ (Hugging Face, safetensors), schedule.parquet (id, expected, drawn, seen),
+    log.json (by step), completions.json (the last batch).
+    """
+    import json
+
+    from tasks.models import load_causal_lm, load_reward_model, load_tokenizer, save_model
+    from tasks.policy.plan import count_table, draw_schedule, trainable
+    from tasks.policy.rewards import Seen, checker_reward, model_reward
+    from tasks.policy.train import train_grpo
+    from tasks.runtime import device, torch_threads
+
+    with torch_threads(), new_artifact("policy", "policy") as out:
+        tokenizer = load_tokenizer(sft.path / "model", padding_side="left")
+        model = load_causal_lm(sft.path / "model")
+        judge = load_reward_model(reward.path / "model").to(device())
+        table = trainable(prompts.path, weights.path, tokenizer, params.max_prompt)
+        schedule = draw_schedule(arm, table, params)
+        rewards = [
+            checker_reward(params.reward),
+            model_reward(judge, load_tokenizer(reward.path / "model"), params.reward),
+        ]
+        seen = Seen(work_folder("policy"), params.generations)
+        with progress(f"GRPO, {arm}") as show:
+            log = train_grpo(model, tokenizer, schedule, rewards, seen, params, work_folder("policy"), show)
+        save_model(out.path / "model", model, tokenizer)
+        count_table(arm, table, schedule, seen).write_parquet(out.path / "schedule.parquet")
+        (out.path / "log.json").write_text(json.dumps(log))
+        (out.path / "completions.json").write_text(json.dumps(seen.last, ensure_ascii=False, indent=1))
+        show_table(f"completions-{arm}", seen.last[:16], f"Completions sampled in the last step of {arm}")
+    return out.sealed()

@@ -1,0 +1,69 @@
+"""GRPO (Shao et al. 2024, arXiv 2402.03300) with TRL's own trainer over a schedule drawn beforehand.
+
+Departures from TRL's defaults, on purpose: the dataset is the schedule itself, not shuffled, the whole
+run one epoch (so that frequencies are the weights' and resume is exact); advantages are not divided by
+a group's deviation and token losses not by a completion's length (Dr. GRPO), since both re-weight
+prompts, which is what the arms are to differ in.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl import GRPOConfig, GRPOTrainer
+
+from tasks.policy.params import PolicyParams
+from tasks.policy.rewards import RewardFunction, Seen
+from tasks.prompting import as_prompt
+from tasks.training import common_arguments, train
+
+
+def train_grpo(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    schedule: pl.DataFrame,
+    rewards: list[RewardFunction],
+    seen: Seen,
+    params: PolicyParams,
+    work: Path,
+    progress: Callable[[float], None],
+) -> list[dict[str, float]]:
+    """Train `model` in place on schedule rows id, prompt, meta in their order; return the log by step.
+
+    The rewards are added; `seen` is called with every batch and adds nothing.
+    Goes on from the last whole checkpoint in `work`.
+    """
+    data = Dataset.from_dict(
+        {
+            "prompt": [as_prompt(text, tokenizer) for text in schedule["prompt"]],
+            "text": schedule["prompt"].to_list(),
+            "meta": schedule["meta"].to_list(),
+            "id": schedule["id"].to_list(),
+        }
+    )
+    arguments = GRPOConfig(
+        **common_arguments(work, max_steps=params.max_steps, save_steps=params.save_steps, seed=params.seed),
+        per_device_train_batch_size=params.batch,
+        num_generations=params.generations,
+        max_completion_length=params.max_completion,
+        shuffle_dataset=False,
+        num_train_epochs=1,
+        learning_rate=params.learning_rate,
+        lr_scheduler_type="constant_with_warmup",
+        warmup_steps=max(1, params.max_steps // 20),
+        beta=params.beta,
+        loss_type=params.loss_type,
+        scale_rewards=params.scale_rewards,
+        temperature=params.temperature,
+        top_k=0,
+    )
+    trainer = GRPOTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=data,
+        processing_class=tokenizer,
+        reward_funcs=[*rewards, seen],
+    )
+    return train(trainer, work, progress)

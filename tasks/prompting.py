@@ -1,0 +1,30 @@
+"""How a prompt and an answer are given to a model: by its chat template, or as two lines."""
+
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+Prompt = str | list[dict[str, str]]
+
+
+def as_prompt(text: str, tokenizer: PreTrainedTokenizerBase) -> Prompt:
+    """What TRL takes as a prompt: chat messages where the tokenizer has a template, else a line."""
+    return [{"role": "user", "content": text}] if tokenizer.chat_template else f"{text}\n"
+
+
+def as_answer(text: str, tokenizer: PreTrainedTokenizerBase) -> Prompt:
+    """What TRL takes as a completion of `as_prompt`."""
+    return [{"role": "assistant", "content": text}] if tokenizer.chat_template else text
+
+
+def answer_text(answer: Any) -> str:
+    """The text of a completion in either form."""
+    return answer if isinstance(answer, str) else "".join(message["content"] for message in answer)
+
+
+def prompt_ids(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Token ids of a prompt, ready for the answer's first token."""
+    prompt = as_prompt(text, tokenizer)
+    if isinstance(prompt, str):
+        return tokenizer(prompt)["input_ids"]
+    return tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)["input_ids"]

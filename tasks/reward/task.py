@@ -1,0 +1,52 @@
+"""Pairs and the SFT model in; a reward model and its held-out accuracy out."""
+
+from tasks.artifact import Artifact, new_artifact, work_folder
+from tasks.caching import cached_task
+from tasks.reporting import progress, show_table
+from tasks.reward.params import RewardParams
+
+
+@cached_task("train reward model, {params.max_steps} steps")
+def train_reward_model(pairs: Artifact, sft: Artifact, params: RewardParams) -> Artifact:
+    """Train a reward model from the SFT model.
+
+    Returns a folder: model/ (Hugging Face, safetensors), accuracy.json (by source, on held-out pairs,
+    beside a guess by length), log.json.
+    """
+    import json
+
+    import torch
+
+    from tasks.models import load_reward_model, load_tokenizer, save_model
+    from tasks.reward.accuracy import accuracy_by_source, longer_is_better
+    from tasks.reward.train import short_enough, train_reward
+    from tasks.runtime import device, torch_threads
+    from tasks.scoring import score_answers
+    from tasks.tables import PAIRS, read_table
+
+    with torch_threads(), new_artifact("reward", "reward") as out:
+        torch.manual_seed(params.seed)
+        tokenizer = load_tokenizer(sft.path / "model")
+        model = load_reward_model(sft.path / "model", pad_token_id=tokenizer.pad_token_id).to(device())
+        every = read_table(pairs.path, PAIRS)
+        kept = short_enough(model, tokenizer, every, params.max_length)
+        learnt, held_out = kept.filter(split="train"), kept.filter(split="eval")
+        with progress("reward model") as show:
+            log = train_reward(model, tokenizer, learnt, params, work_folder("reward"), show)
+        scores = [
+            score_answers(model, tokenizer, held_out["prompt"], held_out[side]) for side in ("chosen", "rejected")
+        ]
+        accuracy = {
+            "pairs": len(every),
+            "too_long": len(every) - len(kept),
+            "by_source": accuracy_by_source(held_out, *scores, longer_is_better(learnt)),
+        }
+        save_model(out.path / "model", model, tokenizer)
+        (out.path / "accuracy.json").write_text(json.dumps(accuracy, indent=1))
+        (out.path / "log.json").write_text(json.dumps(log))
+        show_table(
+            "reward-accuracy",
+            accuracy["by_source"],
+            f"Held-out pairs put in the right order; {accuracy['too_long']} pairs too long and left out",
+        )
+    return out.sealed()

@@ -1,0 +1,64 @@
+"""A Bradley–Terry reward model (TRL's RewardTrainer): p(chosen ≻ rejected) = σ(r(chosen) − r(rejected))."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl import RewardConfig, RewardTrainer
+
+from tasks.errors import TrainingError
+from tasks.models import context_length
+from tasks.prompting import as_answer, as_prompt, prompt_ids
+from tasks.reward.params import RewardParams
+from tasks.training import common_arguments, steps_to_train, train
+
+
+def train_reward(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    pairs: pl.DataFrame,
+    params: RewardParams,
+    work: Path,
+    progress: Callable[[float], None],
+) -> list[dict[str, float]]:
+    """Train `model` in place on rows prompt, chosen, rejected; return the log by step.
+
+    Goes on from the last whole checkpoint in `work`. Raises TrainingError where no pair is left.
+    """
+    if pairs.is_empty():
+        raise TrainingError(
+            "No pair is short enough to train the reward model on. Raise --reward.max-length, or give shorter pairs."
+        )
+    steps = steps_to_train(len(pairs), params.batch, params.max_steps, params.max_epochs)
+    data = Dataset.from_dict(
+        {
+            "prompt": [as_prompt(text, tokenizer) for text in pairs["prompt"]],
+            "chosen": [as_answer(text, tokenizer) for text in pairs["chosen"]],
+            "rejected": [as_answer(text, tokenizer) for text in pairs["rejected"]],
+        }
+    )
+    arguments = RewardConfig(
+        **common_arguments(work, max_steps=steps, save_steps=params.save_steps, seed=params.seed),
+        per_device_train_batch_size=params.batch,
+        learning_rate=params.learning_rate,
+        warmup_steps=max(1, steps // 20),
+        max_length=None,
+    )
+    trainer = RewardTrainer(model=model, args=arguments, train_dataset=data, processing_class=tokenizer)
+    return train(trainer, work, progress)
+
+
+def short_enough(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: pl.DataFrame, max_length: int
+) -> pl.DataFrame:
+    """The pairs of which both sides, with prompt and end, have at most max_length tokens."""
+    limit = min(max_length, context_length(model)) - 1
+    prompts = [len(prompt_ids(text, tokenizer)) for text in pairs["prompt"]]
+    sides = (
+        [tokenizer(pairs[side].to_list())["input_ids"] for side in ("chosen", "rejected")] if len(pairs) else [[], []]
+    )
+    return pairs.filter(
+        pl.Series([p + max(len(c), len(r)) <= limit for p, c, r in zip(prompts, *sides, strict=True)], dtype=pl.Boolean)
+    )

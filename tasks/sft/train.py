@@ -1,0 +1,59 @@
+"""Supervised training on the chosen answers (TRL's SFTTrainer), the loss on the answer's tokens only."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from trl import SFTConfig, SFTTrainer
+
+from tasks.models import context_length
+from tasks.prompting import as_answer, as_prompt, prompt_ids
+from tasks.sft.params import SftParams
+from tasks.training import common_arguments, steps_to_train, train
+
+
+def train_sft(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    params: SftParams,
+    work: Path,
+    progress: Callable[[float], None],
+) -> list[dict[str, float]]:
+    """Train `model` in place on prompt → answer; return the log by step.
+
+    Goes on from the last whole checkpoint in `work`. Longer examples than `max_length` tokens are cut
+    at the end (see `count_long`).
+    """
+    steps = steps_to_train(len(prompts), params.batch, params.max_steps, params.max_epochs)
+    data = Dataset.from_dict(
+        {
+            "prompt": [as_prompt(text, tokenizer) for text in prompts],
+            "completion": [as_answer(text, tokenizer) for text in answers],
+        }
+    )
+    arguments = SFTConfig(
+        **common_arguments(work, max_steps=steps, save_steps=params.save_steps, seed=params.seed),
+        per_device_train_batch_size=params.batch,
+        learning_rate=params.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=max(1, steps // 20),
+        adam_beta2=0.95,
+        weight_decay=0.1,
+        max_length=min(params.max_length, context_length(model)),
+        completion_only_loss=True,
+    )
+    trainer = SFTTrainer(model=model, args=arguments, train_dataset=data, processing_class=tokenizer)
+    return train(trainer, work, progress)
+
+
+def count_long(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], answers: Sequence[str], max_length: int
+) -> int:
+    """How many examples have more than max_length tokens of prompt, answer and end."""
+    return sum(
+        len(prompt_ids(prompt, tokenizer)) + len(tokenizer(answer)["input_ids"]) + 1 > max_length
+        for prompt, answer in zip(prompts, answers, strict=True)
+    )

@@ -1,0 +1,76 @@
+"""What all trainers share: arguments that fit the device, progress, and checkpoints to go on from.
+
+A trainer's checkpoints lie in the task's own work folder and are loaded only from there. One counts
+once it is marked whole, so that a kill in the middle of saving costs one interval, never a run.
+"""
+
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+WHOLE = ".whole"
+
+
+def device_arguments() -> dict[str, Any]:
+    """Training arguments that TRL needs on a CPU, or bf16 on a GPU."""
+    if torch.cuda.is_available():
+        return {"bf16": True}
+    return {"use_cpu": True, "bf16": False, "gradient_checkpointing": False, "dataloader_pin_memory": False}
+
+
+def common_arguments(work: Path, *, max_steps: int, save_steps: int, seed: int) -> dict[str, Any]:
+    """Arguments of every trainer here: a fixed number of steps, no reports elsewhere, two checkpoints kept."""
+    return {
+        "output_dir": str(work),
+        "max_steps": max_steps,
+        "save_strategy": "steps",
+        "save_steps": save_steps,
+        "save_total_limit": 2,
+        "logging_strategy": "steps",
+        "logging_steps": max(1, max_steps // 50),
+        "report_to": "none",
+        "disable_tqdm": True,
+        "seed": seed,
+        "data_seed": seed,
+        **device_arguments(),
+    }
+
+
+def steps_to_train(examples: int, batch: int, max_steps: int, max_epochs: float) -> int:
+    """Optimizer steps within both limits, at least one."""
+    return max(1, min(max_steps, math.ceil(max_epochs * examples / batch)))
+
+
+def train(trainer: Trainer, work: Path, progress: Callable[[float], None]) -> list[dict[str, float]]:
+    """Train to the end, from the last whole checkpoint in `work` if there is one; return the log by step."""
+    trainer.add_callback(_Progress(progress))
+    trainer.add_callback(_MarkWhole())
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=last_whole_checkpoint(work))
+    return [entry for entry in trainer.state.log_history if "step" in entry]
+
+
+def last_whole_checkpoint(work: Path) -> str | None:
+    """The newest checkpoint that was written to its end; later, torn ones are removed."""
+    found = sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
+    while found and not (found[-1] / WHOLE).exists():
+        shutil.rmtree(found.pop())
+    return str(found[-1]) if found else None
+
+
+class _MarkWhole(TrainerCallback):
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+
+
+class _Progress(TrainerCallback):
+    def __init__(self, progress: Callable[[float], None]) -> None:
+        self.progress = progress
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.progress(state.global_step / max(1, state.max_steps))

@@ -1,0 +1,163 @@
+"""Artifacts: whole or absent, verified by content, published in one step."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.artifact import Artifact, external, fingerprint, finished_artifact, making, new_artifact, publish
+from tasks.errors import ArtifactError, InputError
+
+KEY = "k" * 40
+
+
+def make(text: str = "rows", key: str = KEY) -> Artifact:
+    with making("density", key, {"k": 10}, {"pairs": "abc"}), new_artifact("density", "weights.txt") as out:
+        out.path.write_text(text)
+        out.holds(3)
+    return out.sealed()
+
+
+def test_an_artifact_lies_under_its_stage_and_key_with_its_lineage(data_folder: Path) -> None:
+    artifact = make()
+    assert artifact.path == data_folder / "density" / KEY / "weights.txt"
+    manifest = artifact.manifest
+    assert (manifest["rows"], manifest["bytes"], manifest["params"]) == (3, 4, {"k": 10})
+    assert manifest["inputs"] == {"pairs": "abc"}
+    assert manifest["fingerprint"] == artifact.fingerprint
+    assert manifest["versions"]["numpy"] and manifest["seconds"] >= 0
+
+
+def test_a_failure_leaves_nothing_behind(data_folder: Path) -> None:
+    with pytest.raises(RuntimeError), new_artifact("density", "weights.txt") as out:
+        out.path.write_text("half")
+        raise RuntimeError("the disk went away")
+    assert list((data_folder / "density").iterdir()) == []
+
+
+def test_nothing_is_sealed_before_its_block_has_ended(data_folder: Path) -> None:
+    with new_artifact("density", "weights.txt") as out:
+        out.path.write_text("half")
+        with pytest.raises(ArtifactError):
+            out.sealed()
+
+
+def test_a_task_cannot_write_into_another_stage(data_folder: Path) -> None:
+    with pytest.raises(ArtifactError), making("embed", KEY, {}, {}), new_artifact("density", "weights.txt"):
+        pass
+
+
+@pytest.mark.parametrize("damage", ["delete", "truncate", "change", "link", "folder"])
+def test_a_damaged_artifact_is_not_taken_for_whole(data_folder: Path, damage: str) -> None:
+    artifact = make()
+    other = data_folder / "other.txt"
+    other.write_text("rows")
+    if damage == "truncate":
+        artifact.path.write_text("row")
+    elif damage == "change":
+        artifact.path.write_text("roWs")
+    else:
+        artifact.path.unlink()
+        if damage == "link":
+            artifact.path.symlink_to(other)
+        elif damage == "folder":
+            artifact.path.mkdir()
+    assert not artifact.is_whole()
+    assert finished_artifact("density", KEY) is None
+
+
+def test_a_damaged_artifact_is_replaced_by_a_new_one(data_folder: Path) -> None:
+    make().path.write_text("damaged")
+    assert make("rows").path.read_text() == "rows"
+
+
+def test_of_two_makers_at_once_the_first_whole_one_stays(data_folder: Path) -> None:
+    with making("density", KEY, {}, {}), new_artifact("density", "weights.txt") as late:
+        late.path.write_text("rows")
+        first = make()
+        before = first.path.stat().st_ino
+    assert late.sealed() == first
+    assert first.path.stat().st_ino == before
+
+
+def test_a_record_survives_a_moved_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "old").mkdir()
+    monkeypatch.chdir(tmp_path / "old")
+    record = make().model_dump_json()
+    (tmp_path / "old").rename(tmp_path / "new")
+    monkeypatch.chdir(tmp_path / "new")
+    assert Artifact.model_validate_json(record).is_whole()
+
+
+@given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.binary(max_size=8), min_size=1, max_size=4))
+def test_a_folder_is_named_by_its_names_and_contents(files: dict[str, bytes]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+        for name, content in files.items():
+            (Path(one) / name).write_bytes(content)
+        for name, content in reversed(files.items()):
+            (Path(two) / name).write_bytes(content)
+        assert fingerprint(Path(one)) == fingerprint(Path(two))
+        name = next(iter(files))
+        (Path(two) / name).write_bytes(files[name] + b"x")
+        assert fingerprint(Path(one)) != fingerprint(Path(two))
+
+
+def test_publishing_replaces_files_and_folders_and_keeps_what_is_the_same(data_folder: Path) -> None:
+    target = data_folder / "out" / "weights.txt"
+    publish(make("one", "a" * 40), target)
+    publish(make("two", "b" * 40), target)
+    assert target.read_text() == "two"
+    before = target.stat().st_ino
+    publish(make("two", "b" * 40), target)
+    assert target.stat().st_ino == before
+    with new_artifact("sft", "model") as folder:
+        folder.path.mkdir()
+        (folder.path / "config.json").write_text("{}")
+    for _ in range(2):
+        publish(folder.sealed(), data_folder / "out" / "model")
+        (data_folder / "out" / "model" / "stray").touch()
+    publish(folder.sealed(), data_folder / "out" / "model")
+    assert [p.name for p in (data_folder / "out" / "model").iterdir()] == ["config.json"]
+    assert sorted(p.name for p in (data_folder / "out").iterdir()) == ["model", "weights.txt"]
+
+
+def test_an_external_file_that_is_missing_is_named(data_folder: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.parquet does not exist"):
+        external("nowhere.parquet")
+
+
+def test_a_full_disk_is_one_clear_error_and_no_half_file(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    artifact = make()
+    target = Path("/dev/full/weights.txt")
+    with pytest.raises(InputError, match="cannot be written"):
+        publish(artifact, target)
+
+
+KILLED = """
+import os, signal, sys
+from tasks.artifact import making, new_artifact
+with making("density", "k" * 40, {}, {}), new_artifact("density", "weights.txt") as out:
+    out.path.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_kill_in_the_middle_leaves_nothing_under_the_final_name(data_folder: Path) -> None:
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", KILLED], env={**os.environ, "PYTHONPATH": str(root)}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert finished_artifact("density", KEY) is None
+    assert not (data_folder / "density" / KEY).exists()
+    assert make().is_whole()
+
+
+def test_a_manifest_is_plain_json(data_folder: Path) -> None:
+    assert isinstance(json.loads((make().path.parent / "manifest.json").read_text()), dict)
