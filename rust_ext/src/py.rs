@@ -1,6 +1,200 @@
+//! Python bindings: one crossing per call, text in and out. The stub `_native.pyi` documents them.
+
+use crate::error::{LambdaError as Error, Result};
+use crate::parse::parse as parse_nodes;
+use crate::print::{print, to_string, to_string_with_span};
+use crate::plan::Cycle;
+use crate::trace::Limits;
+use crate::write::{self, Order};
+use crate::{mistakes, reduce, term};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+
+pyo3::create_exception!(lambda_gen_rs, LambdaError, PyValueError, "A text is no term, or a limit was reached. `position` counts characters; None where there is none.");
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> PyErr {
+        let raised = LambdaError::new_err(error.message);
+        Python::attach(|py| {
+            // Setting an attribute on a fresh exception fails only without memory.
+            let _ = raised.value(py).setattr("position", error.position);
+        });
+        raised
+    }
+}
+
+/// An immutable λ-term.
+#[pyclass(module = "lambda_gen_rs", frozen, eq, hash)]
+#[derive(PartialEq, Eq)]
+struct Term {
+    nodes: Vec<u32>,
+}
+
+impl Hash for Term {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.nodes.hash(state);
+    }
+}
+
+#[pymethods]
+impl Term {
+    #[getter]
+    fn size(&self) -> usize {
+        self.nodes.len()
+    }
+    #[getter]
+    fn depth(&self) -> usize {
+        term::depth(&self.nodes)
+    }
+    #[getter]
+    fn is_closed(&self) -> bool {
+        term::is_closed(&self.nodes)
+    }
+    fn __str__(&self) -> String {
+        to_string(&self.nodes)
+    }
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("parse({})", PyString::new(py, &to_string(&self.nodes)).repr()?))
+    }
+}
+
+#[pyfunction]
+fn parse(py: Python<'_>, text: &str) -> Result<Term> {
+    py.detach(|| Ok(Term { nodes: parse_nodes(text)? }))
+}
+
+#[pyfunction]
+fn step(py: Python<'_>, text: &str) -> Result<Option<(String, (usize, usize))>> {
+    py.detach(|| {
+        let nodes = parse_nodes(text)?;
+        let Some(at) = reduce::next_redex(&nodes, 0) else { return Ok(None) };
+        let (_, span) = to_string_with_span(&nodes, at);
+        Ok(Some((to_string(&reduce::contract_checked(&nodes, at)?), span)))
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (text, *, max_steps = 1000, max_size = 10_000))]
+fn normal_form(py: Python<'_>, text: &str, max_steps: usize, max_size: usize) -> Result<(String, usize)> {
+    py.detach(|| {
+        let (nodes, steps) = reduce::normal_form(parse_nodes(text)?, max_steps, max_size)?;
+        Ok((to_string(&nodes), steps))
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (text, target, *, max_steps = 100, max_size = 10_000))]
+fn reduces_to(py: Python<'_>, text: &str, target: &str, max_steps: usize, max_size: usize) -> Result<Option<usize>> {
+    py.detach(|| Ok(reduce::reduces_to(parse_nodes(text)?, &parse_nodes(target)?, max_steps, max_size)))
+}
+
+#[pyfunction]
+fn is_closed(py: Python<'_>, text: &str) -> Result<bool> {
+    py.detach(|| Ok(term::is_closed(&parse_nodes(text)?)))
+}
+
+#[pyfunction]
+fn size(py: Python<'_>, text: &str) -> Result<usize> {
+    py.detach(|| Ok(parse_nodes(text)?.len()))
+}
+
+#[pyfunction]
+fn depth(py: Python<'_>, text: &str) -> Result<usize> {
+    py.detach(|| Ok(term::depth(&parse_nodes(text)?)))
+}
+
+#[pyfunction]
+fn redexes(py: Python<'_>, text: &str) -> Result<Vec<(usize, usize)>> {
+    py.detach(|| {
+        let nodes = parse_nodes(text)?;
+        let mut spans = Vec::new();
+        print(&nodes, &mut Vec::new(), |at, start, end| {
+            if reduce::is_redex(&nodes, at) {
+                spans.push((start, end));
+            }
+        });
+        spans.sort_unstable();
+        Ok(spans)
+    })
+}
+
+#[pyfunction]
+fn reducts(py: Python<'_>, text: &str) -> Result<Vec<String>> {
+    py.detach(|| {
+        let nodes = parse_nodes(text)?;
+        let contract = |at| Ok(to_string(&reduce::contract_checked(&nodes, at)?));
+        reduce::redexes(&nodes).into_iter().map(contract).collect()
+    })
+}
+
+#[pyfunction]
+fn wrong_steps<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyDict>> {
+    let wrong = py.detach(|| mistakes::wrong_steps(&parse_nodes(text)?))?;
+    let named = PyDict::new(py);
+    for (mistake, nodes) in wrong {
+        named.set_item(mistake, to_string(&nodes))?;
+    }
+    Ok(named)
+}
+
+#[pyfunction]
+#[pyo3(signature = (path, *, seed, rows, min_size, max_size, max_depth, first_chunk = 0, size_limit = 250, max_steps = 1000, workers = 1, progress = None))]
+#[allow(clippy::too_many_arguments)]
+fn write_traces<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    seed: u64,
+    rows: usize,
+    min_size: usize,
+    max_size: usize,
+    max_depth: usize,
+    first_chunk: u64,
+    size_limit: usize,
+    max_steps: usize,
+    workers: usize,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let cycle = Cycle { min_size, max_size, max_depth };
+    let order = Order { seed, first_chunk, rows, cycle, limits: Limits { size_limit, max_steps }, workers };
+    let mut raised = None;
+    let report = py.detach(|| write::write_traces(&path, &order, |done| proceed(done, progress.as_ref(), &mut raised)));
+    let report = report.map_err(|error| raised.unwrap_or_else(|| error.into()))?;
+    let out = PyDict::new(py);
+    out.set_item("rows", report.rows)?;
+    out.set_item("duplicates", report.duplicates)?;
+    out.set_item("chunks", report.chunks)?;
+    Ok(out)
+}
+
+/// Tells Python how far the work is, and sees Ctrl-C there. False, and why in `raised`, to stop.
+fn proceed(done: usize, progress: Option<&Py<PyAny>>, raised: &mut Option<PyErr>) -> bool {
+    Python::attach(|py| {
+        let told = progress.map_or(Ok(()), |call| call.call1(py, (done,)).map(|_| ()));
+        *raised = told.and_then(|()| py.check_signals()).err();
+        raised.is_none()
+    })
+}
 
 #[pymodule]
-fn _native(_m: &Bound<'_, PyModule>) -> PyResult<()> {
+fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    let error = m.py().get_type::<LambdaError>();
+    error.setattr("position", m.py().None())?;
+    m.add("LambdaError", error)?;
+    m.add("SOURCE_HASH", env!("SOURCE_HASH"))?;
+    m.add_class::<Term>()?;
+    m.add_function(wrap_pyfunction!(parse, m)?)?;
+    m.add_function(wrap_pyfunction!(step, m)?)?;
+    m.add_function(wrap_pyfunction!(normal_form, m)?)?;
+    m.add_function(wrap_pyfunction!(reduces_to, m)?)?;
+    m.add_function(wrap_pyfunction!(is_closed, m)?)?;
+    m.add_function(wrap_pyfunction!(size, m)?)?;
+    m.add_function(wrap_pyfunction!(depth, m)?)?;
+    m.add_function(wrap_pyfunction!(redexes, m)?)?;
+    m.add_function(wrap_pyfunction!(reducts, m)?)?;
+    m.add_function(wrap_pyfunction!(wrong_steps, m)?)?;
+    m.add_function(wrap_pyfunction!(write_traces, m)?)?;
     Ok(())
 }

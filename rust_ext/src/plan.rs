@@ -1,0 +1,160 @@
+//! What a run makes: complexity cycles, strata and their shares.
+
+use crate::count::{Class, Tables, REDEX_DEPTHS};
+use crate::error::{LambdaError, Result};
+use crate::reduce::next_redex;
+use crate::sample::{plant_growth, Random, Sampler};
+
+/// Limits for roots; chunks take the cycles in turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cycle {
+    pub min_size: usize,
+    pub max_size: usize,
+    pub max_depth: usize,
+}
+
+/// Why a root was drawn. Its rows carry the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stratum {
+    /// No redex.
+    Normal,
+    /// At least three leading λs, and a redex under them.
+    Prefix,
+    /// The first step makes the term larger.
+    Growth,
+    /// A redex at a chosen depth.
+    Redex,
+}
+
+impl Stratum {
+    pub const ALL: [Self; 4] = [Self::Normal, Self::Prefix, Self::Growth, Self::Redex];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Prefix => "prefix",
+            Self::Growth => "growth",
+            Self::Redex => "redex",
+        }
+    }
+}
+
+/// Shares of roots by stratum; the rest is `Redex`. They were tuned for the coverage of rows.
+const NORMAL_SHARE: f64 = 0.05;
+const PREFIX_SHARE: f64 = 0.15;
+const GROWTH_SHARE: f64 = 0.45;
+const SHORTEST_PREFIX: usize = 3;
+const LONGEST_PREFIX: usize = 6;
+/// Draws of a size that may find the stratum empty, before another stratum is taken.
+const TRIES: usize = 3;
+
+/// Draws roots of a cycle, stratum by stratum.
+pub struct Roots {
+    pub tables: Tables,
+}
+
+impl Roots {
+    pub fn new(cycles: &[Cycle]) -> Result<Self> {
+        for cycle in cycles {
+            let Cycle { min_size, max_size, max_depth } = *cycle;
+            if min_size < 2 || min_size > max_size || max_size > 254 || !(1..=30).contains(&max_depth) {
+                return Err(LambdaError::new(format!("sizes {min_size} to {max_size} with depth up to {max_depth} cannot be drawn. The generator makes closed terms of 2 to 254 nodes with depth 1 to 30; change the limits.")));
+            }
+        }
+        let tables = Tables::new(max_of(cycles, |c| c.max_depth), max_of(cycles, |c| c.max_size));
+        let roots = Self { tables };
+        for cycle in cycles {
+            let any = (cycle.min_size..=cycle.max_size).any(|n| roots.tables.count(Class::Any, cycle.max_depth, 0, n) > 0.0);
+            if !any {
+                return Err(LambdaError::new(format!("no closed term has {} to {} nodes and depth up to {}. A term of depth d has fewer than 2^(d+1) nodes; allow more depth or fewer nodes.", cycle.min_size, cycle.max_size, cycle.max_depth)));
+            }
+        }
+        Ok(roots)
+    }
+
+    /// Draws one root into `out`, which is emptied before.
+    pub fn draw(&self, random: &mut Random, cycle: &Cycle, out: &mut Vec<u8>) -> Stratum {
+        let share = random.unit();
+        let wanted = match share {
+            s if s < NORMAL_SHARE => Stratum::Normal,
+            s if s < NORMAL_SHARE + PREFIX_SHARE => Stratum::Prefix,
+            s if s < NORMAL_SHARE + PREFIX_SHARE + GROWTH_SHARE => Stratum::Growth,
+            _ => Stratum::Redex,
+        };
+        let depth = random.below(redex_depths(cycle));
+        for _ in 0..TRIES {
+            let n = self.size(random, cycle);
+            if self.draw_stratum(random, cycle, wanted, depth, n, out) {
+                return wanted;
+            }
+        }
+        self.draw_relaxed(random, cycle, out)
+    }
+
+    fn draw_stratum(&self, random: &mut Random, cycle: &Cycle, stratum: Stratum, depth: usize, n: usize, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        let h = cycle.max_depth;
+        match stratum {
+            Stratum::Normal => self.draw_class(random, Class::Normal, h, 0, n, out),
+            Stratum::Redex => self.draw_class(random, Class::Redex(depth), h, 0, n, out),
+            Stratum::Growth => {
+                self.draw_class(random, Class::Redex(depth), h, 0, n, out)
+                    && next_redex(out, 0).is_some_and(|at| plant_growth(random, out, at))
+            }
+            Stratum::Prefix => {
+                let longest = LONGEST_PREFIX.min(h.saturating_sub(3)).max(SHORTEST_PREFIX);
+                let prefix = random.between(SHORTEST_PREFIX, longest);
+                if h < prefix + 3 || n < prefix + 4 {
+                    return false;
+                }
+                let below = depth.min(h - prefix - 2).min(REDEX_DEPTHS - 1);
+                out.resize(prefix, <u8 as crate::term::Node>::LAM);
+                self.draw_class(random, Class::Redex(below), h - prefix, prefix, n - prefix, out)
+            }
+        }
+    }
+
+    fn draw_class(&self, random: &mut Random, class: Class, h: usize, m: usize, n: usize, out: &mut Vec<u8>) -> bool {
+        let exists = self.tables.count(class, h, m, n) > 0.0;
+        if exists {
+            Sampler { tables: &self.tables }.draw(random, class, h, m, n, out);
+        }
+        exists
+    }
+
+    /// A redex where there can be one, else any term: never an endless search for an empty stratum.
+    fn draw_relaxed(&self, random: &mut Random, cycle: &Cycle, out: &mut Vec<u8>) -> Stratum {
+        for _ in 0..TRIES {
+            let (depth, n) = (random.below(redex_depths(cycle)), self.size(random, cycle));
+            if self.draw_stratum(random, cycle, Stratum::Redex, depth, n, out) {
+                return Stratum::Redex;
+            }
+        }
+        loop {
+            let n = random.between(cycle.min_size, cycle.max_size);
+            out.clear();
+            if self.draw_class(random, Class::Any, cycle.max_depth, 0, n, out) {
+                return if next_redex(out, 0).is_some() { Stratum::Redex } else { Stratum::Normal };
+            }
+        }
+    }
+
+    /// Half of the roots lie in the upper half of their cycle's sizes.
+    fn size(&self, random: &mut Random, cycle: &Cycle) -> usize {
+        let middle = (cycle.min_size + cycle.max_size).div_ceil(2);
+        if random.below(2) == 0 {
+            random.between(middle, cycle.max_size)
+        } else {
+            random.between(cycle.min_size, cycle.max_size)
+        }
+    }
+}
+
+/// A redex needs two levels below its application: the λ and its body.
+fn redex_depths(cycle: &Cycle) -> usize {
+    cycle.max_depth.saturating_sub(1).clamp(1, REDEX_DEPTHS)
+}
+
+fn max_of(cycles: &[Cycle], limit: impl Fn(&Cycle) -> usize) -> usize {
+    cycles.iter().map(limit).max().unwrap_or(1)
+}

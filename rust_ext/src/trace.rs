@@ -1,0 +1,143 @@
+//! Chunks of reduction traces: the unit of randomness and of parallel work.
+
+use crate::plan::{Cycle, Roots, Stratum};
+use crate::reduce::{contracted_size, next_redex, Reducer};
+use crate::sample::Random;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// A chunk's rows before duplicates are removed.
+pub const CHUNK_ROWS: usize = 25_000;
+/// Intermediate terms may be this many times larger than the largest row.
+const WORKING_FACTOR: usize = 2;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Nodes; larger terms make no row, but their trace goes on.
+    pub size_limit: usize,
+    /// Steps after which a trace is cut.
+    pub max_steps: usize,
+}
+
+/// A term of a trace in the chunk's arena.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    pub start: u32,
+    pub size: u32,
+    pub hash: u64,
+    pub step_k: u32,
+    /// The leftmost-outermost redex; None in normal form.
+    pub redex: Option<u32>,
+    /// False for a term that stands here only as the next one of a row.
+    pub is_row: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// Into `Chunk::steps`; each row's next term is the step after it.
+    pub steps: std::ops::Range<usize>,
+    /// Steps to the normal form; None where the trace was cut.
+    pub steps_total: Option<u32>,
+    pub stratum: Stratum,
+    pub root_hash: u64,
+}
+
+#[derive(Default)]
+pub struct Chunk {
+    pub number: u64,
+    pub cycle: usize,
+    pub arena: Vec<u8>,
+    pub steps: Vec<Step>,
+    pub traces: Vec<Trace>,
+}
+
+impl Chunk {
+    /// Draws roots and reduces them until the chunk has its rows. Depends on (seed, number) alone.
+    pub fn generate(seed: u64, number: u64, cycles: &[Cycle], roots: &Roots, limits: Limits) -> Self {
+        let cycle = (number % cycles.len() as u64) as usize;
+        let mut chunk = Self { number, cycle, ..Self::default() };
+        let mut random = Random::new(seed, number);
+        let mut walker = Walker::default();
+        let mut rows = 0;
+        while rows < CHUNK_ROWS {
+            let stratum = roots.draw(&mut random, &cycles[cycle], &mut walker.term);
+            rows += walker.trace(&mut chunk, stratum, limits, CHUNK_ROWS - rows);
+        }
+        chunk
+    }
+
+    pub fn nodes(&self, step: &Step) -> &[u8] {
+        &self.arena[step.start as usize..(step.start + step.size) as usize]
+    }
+
+    fn push(&mut self, nodes: &[u8], hash: u64, step_k: usize, redex: Option<usize>, is_row: bool) {
+        let start = self.arena.len() as u32;
+        self.arena.extend_from_slice(nodes);
+        let (size, redex) = (nodes.len() as u32, redex.map(|at| at as u32));
+        self.steps.push(Step { start, size, hash, step_k: step_k as u32, redex, is_row });
+    }
+}
+
+#[derive(Default)]
+struct Walker {
+    term: Vec<u8>,
+    next: Vec<u8>,
+    reducer: Reducer,
+}
+
+impl Walker {
+    /// Reduces `self.term` to its normal form or a limit; returns the rows pushed, at most `room`.
+    fn trace(&mut self, chunk: &mut Chunk, stratum: Stratum, limits: Limits, room: usize) -> usize {
+        let first = chunk.steps.len();
+        let root_hash = xxh3_64(&self.term);
+        let mut hash = root_hash;
+        let mut rows = 0;
+        let mut steps_total = None;
+        let mut redex = next_redex(&self.term, 0);
+        let mut previous_is_row = false;
+        // Brent's cycle search: a term met again at a power of two of steps.
+        let mut milestone = (root_hash, 1);
+        for step_k in 0..=limits.max_steps {
+            let is_row = rows < room && self.term.len() <= limits.size_limit;
+            let Some(at) = redex else {
+                if is_row || previous_is_row {
+                    chunk.push(&self.term, hash, step_k, None, is_row);
+                }
+                rows += usize::from(is_row);
+                steps_total = Some(step_k as u32);
+                break;
+            };
+            let cut = step_k == limits.max_steps
+                || contracted_size(&self.term, at) > WORKING_FACTOR * limits.size_limit
+                || !self.reducer.contract(&self.term, at, &mut self.next);
+            let is_row = is_row && !cut;
+            if is_row || previous_is_row {
+                chunk.push(&self.term, hash, step_k, redex, is_row);
+            }
+            rows += usize::from(is_row);
+            if cut {
+                break;
+            }
+            previous_is_row = is_row;
+            std::mem::swap(&mut self.term, &mut self.next);
+            hash = xxh3_64(&self.term);
+            if hash == milestone.0 {
+                // Its last row's next term is the one that began the cycle.
+                if previous_is_row {
+                    chunk.push(&self.term, hash, step_k + 1, next_redex(&self.term, 0), false);
+                }
+                break;
+            }
+            if step_k + 1 == milestone.1 * 2 {
+                milestone = (hash, step_k + 1);
+            }
+            redex = next_redex(&self.term, at.saturating_sub(1));
+        }
+        if rows == 0 {
+            chunk.arena.truncate(chunk.steps.get(first).map_or(chunk.arena.len(), |s| s.start as usize));
+            chunk.steps.truncate(first);
+            return 0;
+        }
+        chunk.traces.push(Trace { steps: first..chunk.steps.len(), steps_total, stratum, root_hash });
+        rows
+    }
+}
