@@ -1,0 +1,69 @@
+"""Vectors from a sentence-transformers model, as its own `encode` gives them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sentence_transformers import SentenceTransformer
+from transformers import PreTrainedTokenizerBase
+
+from tasks.embed.batches import Ints, token_budget_batches
+from tasks.embed.folders import refuse_pickled_weights
+from tasks.embed.vectors import Floats
+from tasks.errors import InputError
+from tasks.runtime import device
+
+
+def load_sentence_model(folder: Path) -> SentenceTransformer:
+    """A model from its folder alone: nothing is fetched, nothing pickled is read, no code of the folder runs."""
+    refuse_pickled_weights(folder)
+    try:
+        return SentenceTransformer(
+            str(folder),
+            device=str(device()),
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
+    except Exception as error:  # transformers, safetensors and json raise many kinds for a damaged folder
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{folder} holds no sentence-transformers model that loads ({first_line}). Give --embed.encoder another "
+            "folder, minilm or policy."
+        ) from error
+
+
+def sentence_vectors(
+    model: SentenceTransformer, texts: list[str], lengths: Ints, *, batch_tokens: int, show: Callable[[float], None]
+) -> Floats:
+    """Vectors of length 1, as the model's `encode` with normalize_embeddings gives them.
+
+    lengths: [n] tokens that the model reads of each text; they only shape the batches.
+    Returns [n, D] float32, in the order given.
+    """
+    emb: Floats | None = None
+    done = 0
+    for rows in token_budget_batches(lengths, batch_tokens):
+        vectors = model.encode(
+            [texts[row] for row in rows],
+            batch_size=len(rows),
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
+        if emb is None:
+            emb = np.empty((len(texts), vectors.shape[1]), dtype=np.float32)
+        emb[rows] = vectors
+        done += int(lengths[rows].sum())
+        show(done / max(1, int(lengths.sum())))
+    return np.empty((0, 0), dtype=np.float32) if emb is None else emb
+
+
+def token_counts(model: SentenceTransformer, texts: list[str]) -> Ints:
+    """Tokens of each text, special ones included; characters where the model has no such tokenizer."""
+    tokenizer: Any = model.tokenizer
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        return np.array([len(text) for text in texts], dtype=np.int64)
+    tokens = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
+    return np.array([len(found) for found in tokens], dtype=np.int64)
