@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.katflow-setup
 SOURCES := pyproject.toml constraints.txt rust_ext/Cargo.toml $(shell find rust_ext/src rust_ext/python -name '*.rs' -o -name '*.py' -o -name '*.pyi')
 
-.PHONY: setup demo test bench
+.PHONY: setup demo test bench chromium
 .DEFAULT_GOAL := demo
 
 setup: $(STAMP)
@@ -18,8 +18,15 @@ $(STAMP): $(SOURCES)
 demo: setup
 	$(BIN)/python -m flows.kat
 
-test: setup
+test: setup chromium
+	cargo test --quiet --manifest-path rust_ext/Cargo.toml
 	$(BIN)/python -m pytest
+
+# The browser tests drive the system's chromium; without it they are skipped (in CI a skip is a failure).
+chromium:
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	  && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
+	  || echo "browser tests need chromium: sudo apt-get install chromium"
 
 bench: setup
 	$(BIN)/python -m tests.bench

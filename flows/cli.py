@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+from uuid import UUID
 
+from prefect.runtime import flow_run
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliSettingsSource
 
@@ -36,12 +38,23 @@ def run(flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequen
 
 def publish_until(last: str, out: Path, stages: Iterable[tuple[str, dict[str, Artifact]]]) -> dict[str, Path]:
     """Run stages up to the last one wanted; publish what each made under its name in `out`."""
-    published = {}
+    published: dict[str, Path] = {}
     for stage, made in stages:
         published |= {name: publish(artifact, out / name) for name, artifact in made.items()}
         if stage == last:
             break
     return published
+
+
+def publish_all(parts: Iterable[Artifact], out: Path, name: str) -> dict[str, Path]:
+    """Publish numbered parts under a template such as "part-{:05}.parquet"."""
+    named = {name.format(number): part for number, part in enumerate(parts)}
+    return {file: publish(part, out / file) for file, part in named.items()}
+
+
+def seed_of_run(seed: int | None) -> int:
+    """The seed given, or one from the flow run's id: a retry makes the same data, the next run new ones."""
+    return UUID(flow_run.id).int % 2**63 if seed is None else seed
 
 
 def parse(params: type[Params], argv: Sequence[str], program: str) -> Params:

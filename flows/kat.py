@@ -56,7 +56,9 @@ def stages(p: KatParams) -> Iterator[tuple[str, dict[str, Artifact]]]:
     reward = train_reward_model(pairs, sft, p.reward)
     yield "reward", {"reward_model": reward.part("model")}
 
-    policies = {arm: train_policy(arm, prompts, weights, sft, reward, p.policy) for arm in p.policy.arms}
+    policies: dict[str, Artifact] = {
+        arm: train_policy(arm, prompts, weights, sft, reward, p.policy) for arm in p.policy.arms
+    }
     yield "policy", {f"policy_{arm}": policy.part("model") for arm, policy in policies.items()}
 
     models = {"sft": sft, **policies}

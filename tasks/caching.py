@@ -73,7 +73,6 @@ def cached_task(run_name: str, **options: Any) -> Callable[[Callable[P, Artifact
             return key
 
         return task(
-            keyed,
             task_run_name=run_name,
             cache_key_fn=sound_key,
             persist_result=True,
@@ -81,7 +80,7 @@ def cached_task(run_name: str, **options: Any) -> Callable[[Callable[P, Artifact
             result_serializer=ArtifactSerializer(),
             cache_result_in_memory=False,
             **options,
-        )
+        )(keyed)
 
     return decorate
 

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from prefect.artifacts import (
     create_markdown_artifact,
@@ -29,7 +30,7 @@ def progress(what: str) -> Iterator[Progress]:
         yield lambda share: None
         return
     log = get_run_logger()
-    artifact = create_progress_artifact(progress=0.0, description=what)
+    artifact = cast(UUID, create_progress_artifact(progress=0.0, description=what))
     updated = printed = time.monotonic()
 
     def show(share: float) -> None:

@@ -1,5 +1,6 @@
 """The tables that stages exchange: their columns, read and written in one place."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ WEIGHTS = {"id": pl.String, "density": pl.Float64, "weight": pl.Float64}
 Floats = NDArray[np.float32]
 
 
-def read_table(path: Path, columns: dict[str, type[pl.DataType]]) -> pl.DataFrame:
+def read_table(path: Path, columns: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
     """Read a Parquet table. Raises InputError where it is not Parquet or a column is missing or of another type."""
     try:
         table = pl.read_parquet(path)

@@ -10,10 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datasets
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.utils import logging
 
 WHOLE = ".whole"
+
+datasets.disable_progress_bars()
+logging.set_verbosity_error()
 
 
 def device_arguments() -> dict[str, Any]:

@@ -25,8 +25,8 @@ def accuracy_by_source(
         {
             "source": source,
             "pairs": len(part),
-            "accuracy": float(part["right"].mean()),
-            "length_only": float(part["right_by_length"].mean()),
+            "accuracy": float(part["right"].to_numpy().mean()),
+            "length_only": float(part["right_by_length"].to_numpy().mean()),
         }
         for source, part in parts
     ]

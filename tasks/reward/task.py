@@ -33,20 +33,21 @@ def train_reward_model(pairs: Artifact, sft: Artifact, params: RewardParams) -> 
         learnt, held_out = kept.filter(split="train"), kept.filter(split="eval")
         with progress("reward model") as show:
             log = train_reward(model, tokenizer, learnt, params, work_folder("reward"), show)
-        scores = [
-            score_answers(model, tokenizer, held_out["prompt"], held_out[side]) for side in ("chosen", "rejected")
-        ]
+        prompts = held_out["prompt"].to_list()
+        chosen = score_answers(model, tokenizer, prompts, held_out["chosen"].to_list())
+        rejected = score_answers(model, tokenizer, prompts, held_out["rejected"].to_list())
+        by_source = accuracy_by_source(held_out, chosen, rejected, longer_is_better(learnt))
         accuracy = {
             "pairs": len(every),
             "too_long": len(every) - len(kept),
-            "by_source": accuracy_by_source(held_out, *scores, longer_is_better(learnt)),
+            "by_source": by_source,
         }
         save_model(out.path / "model", model, tokenizer)
         (out.path / "accuracy.json").write_text(json.dumps(accuracy, indent=1))
         (out.path / "log.json").write_text(json.dumps(log))
         show_table(
             "reward-accuracy",
-            accuracy["by_source"],
+            by_source,
             f"Held-out pairs put in the right order; {accuracy['too_long']} pairs too long and left out",
         )
     return out.sealed()

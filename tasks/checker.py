@@ -1,0 +1,82 @@
+"""Whether an answer to a λ-prompt is right.
+
+A prompt's meta is JSON text that says what was asked:
+
+    family         more keys            right is
+    one_step       term                 the leftmost-outermost next term, or `normal form`
+    any_step       term                 any one-step reduct, or `normal form`
+    make_normal    size                 a closed normal form of so many nodes
+    make_reduces   target               a closed term that reduces to it in 1 to 100 leftmost-outermost steps
+    make_redexes   redexes[, size]      a closed term with so many redexes, counted by position[, and nodes]
+
+The notation gives each term one spelling, so two right answers are the same exactly if their
+stripped texts are.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import lambda_gen_rs as lam
+
+NORMAL_FORM = "normal form"
+NEEDS = {
+    "one_step": {"term"},
+    "any_step": {"term"},
+    "make_normal": {"size"},
+    "make_reduces": {"target"},
+    "make_redexes": {"redexes"},
+}
+MAX_STEPS = 100
+MAX_CHARS = 2_000  # of an answer: longer ones are wrong, so that none costs more than milliseconds
+MAX_NODES = 2_000  # of a term on its way to the target
+
+
+def has_checker(meta: str | None) -> bool:
+    """Whether `check` knows what was asked."""
+    try:
+        asked = json.loads(meta or "null")
+    except ValueError:
+        return False
+    return isinstance(asked, dict) and NEEDS.get(str(asked.get("family")), {"?"}) <= asked.keys()
+
+
+def check(meta: str | Mapping[str, Any], answer: str) -> bool:
+    """Whether the answer is right; what is no term is wrong.
+
+    Raises ValueError where `meta` itself asks nothing known (see `has_checker`).
+    """
+    asked: Mapping[str, Any] = json.loads(meta) if isinstance(meta, str) else meta
+    family, answer = asked.get("family"), answer.strip()
+    if len(answer) > MAX_CHARS:
+        return False
+    try:
+        match family:
+            case "one_step":
+                return answer == next_term(asked["term"])
+            case "any_step":
+                return answer in (lam.reducts(asked["term"]) or [NORMAL_FORM])
+            case "make_normal" | "make_redexes":
+                return _is_made(answer, asked.get("size"), asked.get("redexes", 0))
+            case "make_reduces":
+                return _reduces(answer, asked["target"])
+    except lam.LambdaError:
+        return False
+    raise ValueError(f"family {family!r} has no checker; the families are {', '.join(NEEDS)}.")
+
+
+def next_term(term: str) -> str:
+    """The right answer to one step. Raises LambdaError where `term` is none."""
+    stepped = lam.step(term)
+    return stepped[0] if stepped else NORMAL_FORM
+
+
+def _is_made(answer: str, size: int | None, redexes: int) -> bool:
+    term = lam.parse(answer)
+    return term.is_closed and size in (None, term.size) and len(lam.redexes(answer)) == redexes
+
+
+def _reduces(answer: str, target: str) -> bool:
+    if not lam.is_closed(answer) or (stepped := lam.step(answer)) is None:
+        return False
+    return lam.reduces_to(stepped[0], target, max_steps=MAX_STEPS - 1, max_size=MAX_NODES) is not None

@@ -1,0 +1,55 @@
+"""Scores and samples do not depend on how rows are batched."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaForSequenceClassification
+
+from tasks.prompting import prompt_ids
+from tasks.sampling import sample_completions
+from tasks.scoring import score_answers, score_tokens
+from tasks.sft.scratch import small_llama, train_tokenizer
+
+TOKENIZER = train_tokenizer([r"next step of (\.\.10)(\.0)", "normal form"] * 9, 300)
+MODEL = small_llama(TOKENIZER, hidden=16, layers=2, heads=2, positions=64, seed=0)
+
+
+@pytest.fixture(scope="module")
+def judge() -> LlamaForSequenceClassification:
+    torch.manual_seed(0)
+    MODEL.config.num_labels = 1
+    return LlamaForSequenceClassification(MODEL.config).eval()
+
+
+def test_padding_never_changes_a_score(judge: LlamaForSequenceClassification) -> None:
+    sequences = [[5] * n + [TOKENIZER.eos_token_id] for n in (1, 9, 3, 30, 2)]
+    alone = [score_tokens(judge, TOKENIZER, [s])[0] for s in sequences]
+    assert np.allclose(score_tokens(judge, TOKENIZER, sequences), alone, atol=1e-5)
+    assert np.allclose(score_tokens(judge, TOKENIZER, sequences, batch_tokens=8), alone, atol=1e-5)
+
+
+def test_an_answer_is_scored_at_its_end_token(judge: LlamaForSequenceClassification) -> None:
+    ids = [*prompt_ids("p", TOKENIZER), *TOKENIZER("normal form")["input_ids"], TOKENIZER.eos_token_id]
+    with torch.inference_mode():
+        expected = float(judge(torch.tensor([ids])).logits[0, 0])
+    assert score_answers(judge, TOKENIZER, ["p"], ["normal form"])[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_samples_repeat_by_seed_and_stay_with_their_prompt() -> None:
+    prompts = ["a", "much longer than the other", "b"]
+    draw = lambda seed: sample_completions(MODEL, TOKENIZER, prompts, k=3, max_new_tokens=5, seed=seed)  # noqa: E731
+    assert draw(0) == draw(0)
+    assert draw(0) != draw(1)
+    assert [len(of) for of in draw(0)] == [3, 3, 3]
+
+
+def test_samples_follow_the_models_own_distribution() -> None:
+    prompt = "a"
+    with torch.inference_mode():
+        logits = MODEL(torch.tensor([prompt_ids(prompt, TOKENIZER)])).logits[0, -1]
+    expected = torch.softmax(logits, -1).numpy()
+    drawn = sample_completions(MODEL, TOKENIZER, [prompt], k=4000, max_new_tokens=1, seed=0)[0]
+    text = [TOKENIZER.decode([i], skip_special_tokens=True).strip() for i in range(len(expected))]
+    by_text = {t: sum(p for p, u in zip(expected, text, strict=True) if u == t) for t in set(text)}
+    off = [abs(drawn.count(t) / 4000 - p) for t, p in by_text.items()]
+    assert max(off) < 0.03
