@@ -77,6 +77,6 @@ def _is_made(answer: str, size: int | None, redexes: int) -> bool:
 
 
 def _reduces(answer: str, target: str) -> bool:
-    if not lam.is_closed(answer) or (stepped := lam.step(answer)) is None:
+    if not lam.is_closed(answer):
         return False
-    return lam.reduces_to(stepped[0], target, max_steps=MAX_STEPS - 1, max_size=MAX_NODES) is not None
+    return lam.reduces_to(answer, target, max_steps=MAX_STEPS, max_size=MAX_NODES) is not None
