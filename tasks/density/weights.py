@@ -82,11 +82,12 @@ def _least_alpha(share: Callable[[float], float], target: float) -> float:
 
 
 def _logs_over_median(density: Doubles, alpha: float, floor: float) -> Doubles:
-    """log(v_i / median(v)), so that no power overflows."""
+    """log(v_i / median(v)), so that no power overflows; of an even number the lower middle, which no cap moves."""
     if not density.size or not np.isfinite(density).all():
         raise ValueError(f"a density of shape {density.shape} is empty or not finite, so it gives no weights")
     logs = -alpha * np.log(floor + np.maximum(0.0, density))
-    over: Doubles = logs - np.median(logs)
+    middle = (len(logs) - 1) // 2
+    over: Doubles = logs - np.partition(logs, middle)[middle]
     return over
 
 

@@ -1,0 +1,151 @@
+"""Density, weights and the weighted sample."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.neighbors import NearestNeighbors
+
+from tasks.artifact import external
+from tasks.density.neighbours import distinct_vectors, knn_density, nearest_neighbours
+from tasks.density.params import DensityParams
+from tasks.density.sample import weighted_sample
+from tasks.density.task import weigh_by_density
+from tasks.density.weights import effective_size, inverse_density_weights, solve_weights
+from tasks.errors import InputError
+from tasks.tables import write_embeddings
+
+densities = st.lists(st.floats(-1, 1), min_size=1, max_size=60).map(np.array)
+
+
+def unit_vectors(n: int, dim: int, seed: int = 0) -> np.ndarray:
+    emb = np.random.default_rng(seed).normal(size=(n, dim)).astype(np.float32)
+    return emb / np.linalg.norm(emb, axis=1, keepdims=True)
+
+
+def test_three_vectors_in_closed_form() -> None:
+    emb = np.array([[1, 0], [0, 1], [0.6, 0.8]], dtype=np.float32)
+    np.testing.assert_allclose(knn_density(emb, k=1), [0.6, 0.8, 0.8], atol=1e-6)
+    np.testing.assert_allclose(knn_density(emb, k=2), [0.3, 0.4, 0.7], atol=1e-6)
+    np.testing.assert_allclose(knn_density(emb, k=50), [0.3, 0.4, 0.7], atol=1e-6)
+
+
+def test_neighbours_are_those_of_sklearn() -> None:
+    emb = unit_vectors(5000, 16)
+    twin = NearestNeighbors(n_neighbors=11, metric="cosine", algorithm="brute").fit(emb)
+    distance, rows = twin.kneighbors(emb[:300])
+    similarity, neighbour = nearest_neighbours(emb, 10)
+    np.testing.assert_allclose(similarity[:300], 1 - distance[:, 1:], atol=1e-5)
+    assert (neighbour[:300] == rows[:, 1:]).mean() > 0.999
+
+
+@given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 99))
+def test_no_point_is_its_own_neighbour(n: int, k: int, seed: int) -> None:
+    similarity, neighbour = nearest_neighbours(unit_vectors(n, 3, seed), k)
+    assert similarity.shape == neighbour.shape == (n, k)
+    assert (neighbour != np.arange(n)[:, None]).all()
+    assert ((neighbour >= 0).sum(axis=1) == min(k, n - 1)).all()
+    assert (np.isnan(similarity) == (neighbour < 0)).all()
+    for row in neighbour:
+        assert len(set(row[row >= 0])) == (row >= 0).sum()
+
+
+def test_copies_change_no_density() -> None:
+    emb = unit_vectors(200, 8)
+    copied = np.concatenate([emb, np.repeat(emb[:1], 51, axis=0)])
+    np.testing.assert_allclose(knn_density(copied, 10)[:200], knn_density(emb, 10), atol=1e-6)
+    assert distinct_vectors(copied).counts.max() == 52
+    assert np.ptp(knn_density(copied, 10)[200:]) == 0
+
+
+@pytest.mark.parametrize("copies", [1, 7])
+def test_one_point_alone_has_density_0(copies: int) -> None:
+    assert knn_density(np.ones((copies, 4), dtype=np.float32), 10).tolist() == [0.0] * copies
+
+
+def test_opposite_points_have_density_0() -> None:
+    assert knn_density(np.array([[1, 0], [-1, 0]], dtype=np.float32), 3).tolist() == [0.0, 0.0]
+
+
+def test_density_ignores_the_length_of_vectors() -> None:
+    emb = unit_vectors(50, 6)
+    scale = np.linspace(0.1, 9, 50, dtype=np.float32)[:, None]
+    np.testing.assert_allclose(knn_density(emb * scale, 5), knn_density(emb, 5), atol=1e-5)
+
+
+@given(densities, st.floats(0, 8), st.floats(1, 50))
+def test_rarer_is_heavier(density: np.ndarray, alpha: float, max_ratio: float) -> None:
+    weight = inverse_density_weights(density, alpha=alpha, floor=1e-3, max_ratio=max_ratio)
+    order = np.argsort(density)
+    assert (np.diff(weight[order]) <= 1e-9 * weight.max()).all()
+    assert weight.mean() == pytest.approx(1)
+    assert weight.max() <= max_ratio * np.median(weight) * (1 + 1e-9)
+
+
+def test_weights_in_closed_form() -> None:
+    weight = inverse_density_weights(np.array([0.0, 0.1, 0.9]), alpha=2, floor=0.1)
+    np.testing.assert_allclose(weight / weight[2], [100, 25, 1])
+    capped = inverse_density_weights(np.array([0.0, 0.1, 0.9]), alpha=2, floor=0.1, max_ratio=3)
+    np.testing.assert_allclose(capped / capped[1], [3, 1, 0.04])
+
+
+def test_alpha_0_is_uniform() -> None:
+    assert inverse_density_weights(np.array([0.1, 0.9]), alpha=0, floor=1e-3).tolist() == [1.0, 1.0]
+
+
+@given(st.floats(0.3, 1), st.integers(0, 1000))
+def test_alpha_meets_the_target_size(target: float, seed: int) -> None:
+    density = np.random.default_rng(seed).beta(4, 3, size=500)
+    weighting = solve_weights(density, target_ess=target, floor=1e-3, max_ratio=20)
+    assert weighting.on_target
+    assert effective_size(weighting.weight) == pytest.approx(500 * target, rel=0.01)
+
+
+def test_equal_densities_are_uniform_and_said_to_miss_the_target() -> None:
+    weighting = solve_weights(np.full(9, 0.4), target_ess=0.6, floor=1e-3, max_ratio=20)
+    assert (weighting.alpha, weighting.on_target, weighting.capped) == (0.0, False, 0)
+    assert weighting.weight.tolist() == [1.0] * 9
+
+
+@given(densities, st.integers(0, 99))
+def test_no_row_is_drawn_twice(density: np.ndarray, seed: int) -> None:
+    weight = inverse_density_weights(density, alpha=2, floor=1e-3)
+    for budget in (1, len(weight)):
+        drawn = weighted_sample(weight, budget, seed)
+        assert len(set(drawn.tolist())) == budget
+        assert drawn.tolist() == weighted_sample(weight, budget, seed).tolist()
+
+
+def test_inclusion_follows_the_weights() -> None:
+    weight = np.array([1.0, 2.0, 3.0, 4.0])
+    draws = [weighted_sample(weight, 2, seed) for seed in range(20_000)]
+    first = np.bincount([drawn[0] for drawn in draws], minlength=4) / len(draws)
+    np.testing.assert_allclose(first, weight / 10, atol=0.012)
+    included = np.bincount(np.concatenate(draws), minlength=4) / len(draws)
+    share = weight / 10
+    exact = [p + sum(q * p / (1 - q) for j, q in enumerate(share) if j != i) for i, p in enumerate(share)]
+    np.testing.assert_allclose(included, exact, atol=0.012)
+
+
+def test_budget_over_n_is_an_error() -> None:
+    with pytest.raises(InputError, match="Give at most 3"):
+        weighted_sample(np.ones(3), 4, 0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 40])
+def test_task_writes_weights_sample_and_report(n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ids = [f"p{row}" for row in range(n)]
+    write_embeddings(tmp_path / "embeddings.parquet", ids, unit_vectors(n, 4))
+    made = weigh_by_density.fn(external("embeddings.parquet"), DensityParams(budget=n))
+    table = pl.read_parquet(made.path / "weights.parquet")
+    assert table["id"].to_list() == ids
+    assert table["weight"].mean() == pytest.approx(1)
+    assert sorted((made.path / "sampled_ids.txt").read_text().split()) == sorted(ids)
+    report = json.loads((made.path / "report.json").read_text())
+    assert report["n"] == n
+    assert report["rarest"][0]["weight"] == table["weight"].max()
