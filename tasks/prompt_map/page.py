@@ -80,9 +80,15 @@ def hover_text(prompt: str) -> str:
     lines = [
         wrapped
         for line in shortened(prompt).splitlines() or [""]
-        for wrapped in textwrap.wrap(visible(line), HOVER_WIDTH, replace_whitespace=False) or [""]
+        for wrapped in textwrap.wrap(visible(line), HOVER_WIDTH, replace_whitespace=False, drop_whitespace=False)
+        or [""]
     ]
-    return "<br>".join(html.escape(line) for line in lines)
+    return "<br>".join(escaped(line) for line in lines)
+
+
+def escaped(text: str) -> str:
+    """Text for Plotly, which decodes &lt; &gt; &amp; but not quotes, and puts it into text nodes only."""
+    return html.escape(text, quote=False)
 
 
 def visible(text: str) -> str:
@@ -104,7 +110,7 @@ def _trace(source: str, rows: pl.DataFrame) -> go.Scatter3d:
         y=rows["y"].round(5).to_list(),
         z=rows["z"].round(5).to_list(),
         mode="markers",
-        name=f"{html.escape(visible(source))} ({len(rows):,})",
+        name=f"{escaped(visible(source))} ({len(rows):,})",
         hovertext=[hover_text(prompt) for prompt in rows["prompt"]],
         hoverinfo="text",
         marker={
