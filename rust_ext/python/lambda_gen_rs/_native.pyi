@@ -1,6 +1,6 @@
 r"""Closed λ-terms with de Bruijn indices from 0: notation, leftmost-outermost reduction, generation.
 
-Notation: `\\.`body, application by juxtaposition (left-associative), indices 0-9 a-z A-Z, then {62}…;
+Notation: `\.`body, application by juxtaposition (left-associative), indices 0-9 a-z A-Z, then {62}…;
 an abstraction stands in parentheses wherever it is function or argument, an application only as an
 argument; no spaces. A term has exactly one spelling: `str(parse(text)) == text`, and redundant
 parentheses are refused. Every function of a text raises LambdaError with the position of the first fault.

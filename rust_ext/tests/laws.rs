@@ -1,0 +1,115 @@
+//! The fast reducer against the slow boxed one, on random terms.
+mod boxed;
+
+use boxed::Tree;
+use lambda_gen_rs::mistakes::wrong_steps;
+use lambda_gen_rs::parse::parse;
+use lambda_gen_rs::print::{to_string, to_string_with_span};
+use lambda_gen_rs::reduce::{contract_checked, contracted_size, next_redex, redexes, Reducer};
+use lambda_gen_rs::sample::Random;
+use lambda_gen_rs::term::{depth, is_closed};
+
+const TERMS: usize = 200_000;
+
+fn random_tree(random: &mut Random) -> Tree {
+    let size = random.between(1, 60);
+    Tree::random(random, size, 0)
+}
+
+#[test]
+fn every_step_equals_the_boxed_reducers_in_bytes_and_words() {
+    let mut random = Random::new(1, 0);
+    let mut reducer = Reducer::default();
+    let (mut bytes, mut words) = (Vec::new(), Vec::new());
+    let mut steps = 0;
+    for _ in 0..TERMS {
+        let mut tree = random_tree(&mut random);
+        for _ in 0..3 {
+            let flat: Vec<u32> = tree.to_flat();
+            let narrow: Vec<u8> = tree.to_flat();
+            let at = next_redex(&flat, 0);
+            assert_eq!(at, next_redex(&narrow, 0));
+            let next = tree.step();
+            assert_eq!(at.is_some(), next.is_some(), "{}", tree.print());
+            let (Some(at), Some(next)) = (at, next) else { break };
+            assert!(reducer.contract(&flat, at, &mut words) && reducer.contract(&narrow, at, &mut bytes));
+            assert_eq!(words, next.to_flat::<u32>(), "{}", tree.print());
+            assert_eq!(bytes, next.to_flat::<u8>(), "{}", tree.print());
+            assert_eq!(contracted_size(&flat, at), words.len());
+            steps += 1;
+            if next.size() > 200 {
+                break;
+            }
+            tree = next;
+        }
+    }
+    assert!(steps > TERMS, "only {steps} steps were compared");
+}
+
+#[test]
+fn reducts_are_the_boxed_reducers_in_the_same_order() {
+    let mut random = Random::new(2, 0);
+    for _ in 0..20_000 {
+        let tree = random_tree(&mut random);
+        let flat: Vec<u32> = tree.to_flat();
+        let ours: Vec<_> = redexes(&flat).iter().map(|&at| contract_checked(&flat, at).unwrap()).collect();
+        let theirs: Vec<_> = tree.reducts().iter().map(Tree::to_flat::<u32>).collect();
+        assert_eq!(ours, theirs, "{}", tree.print());
+    }
+}
+
+#[test]
+fn printing_measuring_and_parsing_agree_with_the_tree() {
+    let mut random = Random::new(3, 0);
+    for _ in 0..50_000 {
+        let tree = random_tree(&mut random);
+        let flat: Vec<u32> = tree.to_flat();
+        let text = tree.print();
+        assert_eq!(to_string(&flat), text);
+        assert_eq!(parse(&text).unwrap(), flat);
+        assert_eq!(depth(&flat), tree.depth());
+        assert_eq!(is_closed(&flat), tree.is_closed(0));
+    }
+}
+
+#[test]
+fn a_redexs_span_is_its_text_without_parentheses() {
+    let mut random = Random::new(4, 0);
+    for _ in 0..20_000 {
+        let tree = random_tree(&mut random);
+        let flat: Vec<u32> = tree.to_flat();
+        for at in redexes(&flat) {
+            let (text, (start, end)) = to_string_with_span(&flat, at);
+            let redex = parse(&text[start..end]).expect("a span holds a term");
+            assert_eq!(redex[..], flat[at..at + redex.len()], "{text}");
+        }
+    }
+}
+
+#[test]
+fn wrong_steps_are_wrong_well_formed_and_keep_a_term_closed() {
+    let mut random = Random::new(5, 0);
+    let mut seen = std::collections::HashMap::new();
+    for _ in 0..50_000 {
+        let tree = random_tree(&mut random);
+        let flat: Vec<u32> = tree.to_flat();
+        let reducts: Vec<_> = tree.reducts().iter().map(Tree::to_flat::<u32>).collect();
+        for (kind, wrong) in wrong_steps(&flat).unwrap() {
+            assert_eq!(parse(&to_string(&wrong)).unwrap(), wrong, "{kind} of {}", tree.print());
+            assert_ne!(wrong, reducts[0], "{kind} of {}", tree.print());
+            assert_eq!(reducts.contains(&wrong), kind == "wrong_redex", "{kind} of {}", tree.print());
+            assert!(!is_closed(&flat) || is_closed(&wrong), "{kind} of {}", tree.print());
+            *seen.entry(kind).or_insert(0) += 1;
+        }
+    }
+    assert!(["wrong_index", "lost_copy", "wrong_redex"].iter().all(|kind| seen[kind] > 1000), "{seen:?}");
+}
+
+#[test]
+fn a_byte_that_cannot_hold_an_index_is_reported() {
+    // (λ. λ^250 . 250) (index 100): the free variable would become 350.
+    let mut nodes = vec![0xFEu8, 0xFF];
+    nodes.extend([0xFF; 250]);
+    nodes.extend([250, 100]);
+    assert!(!Reducer::default().contract(&nodes, 0, &mut Vec::new()));
+}
