@@ -77,6 +77,5 @@ def _is_made(answer: str, size: int | None, redexes: int) -> bool:
 
 
 def _reduces(answer: str, target: str) -> bool:
-    if not lam.is_closed(answer):
-        return False
-    return lam.reduces_to(answer, target, max_steps=MAX_STEPS, max_size=MAX_NODES) is not None
+    steps = lam.reduces_to(answer, target, max_steps=MAX_STEPS, max_size=MAX_NODES)
+    return lam.is_closed(answer) and steps is not None
