@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from tasks.artifact import Artifact
 from tasks.diversity.compare import Samples
-from tasks.minilm import encode_minilm
+from tasks.minilm import minilm_folder
 from tasks.models import load_reward_model, load_tokenizer
 from tasks.runtime import device
 from tasks.scoring import score_answers
+from tasks.sentences import encode_sentences
 from tasks.tables import WEIGHTS, read_table
 
 
@@ -31,4 +32,5 @@ def judge(
         said[name] = Samples(table["answers"].to_list(), scores.reshape(len(table), -1))
         progress((done + 1) / (2 * len(names)))
     texts = sorted({answer for sample in said.values() for answers in sample.answers for answer in answers})
-    return prompts, said, dict(zip(texts, encode_minilm(texts), strict=True))
+    vectors = encode_sentences(minilm_folder(), texts, show=lambda share: progress(0.5 + share / 2))
+    return prompts, said, dict(zip(texts, vectors, strict=True))

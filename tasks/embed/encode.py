@@ -78,7 +78,7 @@ def _encode_by_policy(
 def _encode_by_sentence_model(
     ids: list[str], texts: list[str], folder: Path, params: EmbedParams, show: Callable[[float], None]
 ) -> Encoded:
-    from tasks.embed.sentences import load_sentence_model, sentence_vectors, token_counts
+    from tasks.sentences import load_sentence_model, sentence_vectors, token_counts
 
     model = load_sentence_model(folder)
     lengths = token_counts(model, texts)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from tasks.embed.batches import token_budget_batches
+from tasks.batches import token_budget_batches
 from tasks.embed.vectors import Floats
 from tasks.errors import InputError
 from tasks.models import context_length, load_causal_lm, load_tokenizer

@@ -2,9 +2,9 @@
 
 from tasks.artifact import Artifact, external, new_artifact
 from tasks.caching import cached_task
-from tasks.embed.folders import MINILM_NAMES, minilm_folder
 from tasks.embed.params import EmbedParams
 from tasks.errors import InputError
+from tasks.minilm import MINILM_NAMES, minilm_folder
 from tasks.reporting import log_line, progress, show_table
 from tasks.tables import PROMPTS, read_table, write_embeddings
 

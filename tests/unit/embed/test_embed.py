@@ -14,14 +14,14 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tasks.artifact import external
-from tasks.embed.batches import token_budget_batches
+from tasks.batches import token_budget_batches
 from tasks.embed.encode import checked_texts, encode
-from tasks.embed.folders import minilm_folder
 from tasks.embed.params import EmbedParams
 from tasks.embed.policy import load_states_model, mean_states, tokenize
 from tasks.embed.task import embed, embedding_model
 from tasks.embed.vectors import centred_unit, unit
 from tasks.errors import InputError
+from tasks.minilm import minilm_folder
 from tasks.tables import read_embeddings
 
 POSITIONS = 64

