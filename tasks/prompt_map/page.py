@@ -8,7 +8,9 @@ import html
 import textwrap
 import unicodedata
 from string import Template
+from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 from plotly.offline import get_plotlyjs
@@ -16,13 +18,17 @@ from plotly.offline import get_plotlyjs
 from tasks.prompt_map.points import shortened
 
 PIXELS_A_SIZE = 4.0
+POINTS_AT_FULL_SIZE = 400
+THINNEST = 0.25
+LONGEST_SIDE = 1.6
 HOVER_WIDTH = 60
+CAMERA = {"eye": {"x": 1.4, "y": 1.4, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.1}}
 PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; \
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
 style-src 'unsafe-inline'; img-src data: blob:">
 <title>$title</title>
 <style>
@@ -48,18 +54,17 @@ def map_page(points: pl.DataFrame, title: str = "Prompt map") -> str:
 
     points: source, prompt, x, y, z, size, color, as `map_points` gives them.
     """
+    pixels = PIXELS_A_SIZE * min(1.0, (POINTS_AT_FULL_SIZE / len(points)) ** (1 / 3))
     traces = [
-        _trace(str(source), rows)
+        _trace(str(source), rows, pixels)
         for (source,), rows in sorted(
             points.group_by("source", maintain_order=True), key=lambda group: (-len(group[1]), str(group[0][0]))
         )
     ]
-    axis = {"range": [-1.05, 1.05], "showticklabels": False, "title": "", "showspikes": False, "gridcolor": "#e8e8e8"}
-    axis |= {"backgroundcolor": "#fff", "zeroline": False}
     figure = go.Figure(
         traces,
         layout={
-            "scene": {"xaxis": axis, "yaxis": axis, "zaxis": axis, "aspectmode": "cube"},
+            "scene": _scene(points),
             "legend": {"itemsizing": "constant", "title": {"text": "source"}, "x": 0, "y": 1, "bgcolor": "#fff"},
             "margin": {"l": 0, "r": 0, "t": 8, "b": 0},
             "hoverlabel": {"align": "left", "bgcolor": "#fff", "font": {"color": "#222", "family": "monospace"}},
@@ -103,7 +108,23 @@ def _sign(char: str) -> str:
     return chr(0x2400 + ord(char)) if ord(char) < 32 else f"⟨U+{ord(char):04X}⟩"
 
 
-def _trace(source: str, rows: pl.DataFrame) -> go.Scatter3d:
+def _scene(points: pl.DataFrame) -> dict[str, Any]:
+    """A box that hugs the points, one scale for all axes; the more it fills, the bigger it is drawn."""
+    places = points.select("x", "y", "z").to_numpy()
+    low, high = places.min(axis=0), places.max(axis=0)
+    middle, half = (low + high) / 2, 1.05 * np.maximum((high - low) / 2, THINNEST)
+    side = half / np.cbrt(half.prod())
+    side *= min(1.0, LONGEST_SIDE / side.max())
+    look = {"showticklabels": False, "title": "", "showspikes": False, "gridcolor": "#e8e8e8", "zeroline": False}
+    axes = {
+        f"{name}axis": {**look, "backgroundcolor": "#fff", "range": [float(m - h), float(m + h)]}
+        for name, m, h in zip("xyz", middle, half, strict=True)
+    }
+    ratio = dict(zip("xyz", map(float, side), strict=True))
+    return {**axes, "aspectmode": "manual", "aspectratio": ratio, "camera": CAMERA}
+
+
+def _trace(source: str, rows: pl.DataFrame, pixels: float) -> go.Scatter3d:
     """Opaque markers without outline: half-transparent ones of varying size draw halos over what is behind."""
     return go.Scatter3d(
         x=rows["x"].round(5).to_list(),
@@ -114,7 +135,7 @@ def _trace(source: str, rows: pl.DataFrame) -> go.Scatter3d:
         hovertext=[hover_text(prompt) for prompt in rows["prompt"]],
         hoverinfo="text",
         marker={
-            "size": (rows["size"] * PIXELS_A_SIZE).round(2).to_list(),
+            "size": (rows["size"] * pixels).round(2).to_list(),
             "sizemode": "diameter",
             "color": rows["color"][0],
             "opacity": 1.0,
