@@ -1,0 +1,83 @@
+"""Rows of JSONL, Parquet and CSV files, each with its number, also where it cannot be read.
+
+Bytes that are not UTF-8 come through as lone surrogates, so that the row can be named and refused.
+"""
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.errors import InputError
+from tasks.pairs.rows import Met
+
+LONGEST_FIELD = 2**31 - 1
+
+
+def read_rows(path: Path, shown: str) -> Iterator[Met]:
+    """Every row of a file, in order. shown: the file's name in messages.
+
+    Raises InputError where the file as a whole is unreadable or of an unknown kind.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    kind = suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else suffixes[-1] if suffixes else ""
+    readers = {".jsonl": _jsonl, ".ndjson": _jsonl, ".csv": _csv, ".parquet": _parquet}
+    if kind not in readers or path.is_dir():
+        raise InputError(f"{shown} is of no known kind. Give .jsonl, .jsonl.gz, .parquet or .csv.")
+    try:
+        yield from readers[kind](path, shown)
+    except (OSError, EOFError, zlib.error, csv.Error, pa.ArrowException) as error:
+        raise InputError(f"{shown} cannot be read to its end ({error}). Check the file, or make it again.") from None
+
+
+def _open(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def _jsonl(path: Path, shown: str) -> Iterator[Met]:
+    with _open(path) as file:
+        for number, line in enumerate(file, 1):
+            try:
+                row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8", errors="surrogateescape"))
+            except (ValueError, RecursionError) as error:
+                yield Met(f"{shown} line", number, None, f"it is no JSON ({error})")
+                continue
+            whole = isinstance(row, dict)
+            yield Met(f"{shown} line", number, row if whole else None, "" if whole else "it is no JSON object")
+
+
+def _csv(path: Path, shown: str) -> Iterator[Met]:
+    csv.field_size_limit(LONGEST_FIELD)
+    with _open(path) as file:
+        lines = (line.decode("utf-8", errors="surrogateescape") for line in file)
+        rows = csv.reader(lines, strict=True)
+        names = [name.removeprefix("\ufeff").strip() for name in next(rows, [])]
+        for cells in rows:
+            if len(cells) == len(names):
+                yield Met(f"{shown} line", rows.line_num, dict(zip(names, cells, strict=True)))
+            else:
+                problem = f"it has {len(cells)} cells, and the header {len(names)}"
+                yield Met(f"{shown} line", rows.line_num, None, problem)
+
+
+def _parquet(path: Path, shown: str) -> Iterator[Met]:
+    number = 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches():
+            columns = {name: _values(batch.column(name)) for name in batch.schema.names}
+            for values in zip(*columns.values(), strict=True):
+                number += 1
+                yield Met(f"{shown} row", number, dict(zip(columns, values, strict=True)))
+
+
+def _values(column: pa.Array) -> list[Any]:
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        raw = column.cast(pa.large_binary()).to_pylist()
+        return [None if value is None else value.decode("utf-8", errors="surrogateescape") for value in raw]
+    return column.to_pylist()
