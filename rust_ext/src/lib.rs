@@ -5,15 +5,23 @@
 pub mod claim;
 pub mod count;
 pub mod error;
+pub mod jsonl;
 pub mod mistakes;
 pub mod parquet;
 pub mod parse;
+pub mod part;
+pub mod pipeline;
 pub mod plan;
 pub mod print;
+pub mod profile;
 pub mod reduce;
+pub mod rows;
+pub mod run;
 pub mod sample;
+pub mod stats;
 pub mod term;
 pub mod trace;
+pub mod walk;
 pub mod write;
 
 #[cfg(feature = "python")]

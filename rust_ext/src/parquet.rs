@@ -1,12 +1,11 @@
-//! Rows of kept steps as Arrow batches, and their Parquet file.
+//! Rows as Arrow batches, and their Parquet files.
 
 use crate::error::Result;
-use crate::print::print;
-use crate::term::{depth, depth_of};
-use crate::trace::Chunk;
+use crate::rows::Row;
+use ::parquet::arrow::arrow_writer::{compute_leaves, ArrowColumnChunk, ArrowRowGroupWriterFactory};
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::{Compression, ZstdLevel};
-use ::parquet::file::properties::WriterProperties;
+use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::schema::types::ColumnPath;
 use arrow_array::builder::{BooleanBuilder, Int32Builder, Int64Builder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch, StructArray};
@@ -36,15 +35,17 @@ pub static SCHEMA: LazyLock<Arc<Schema>> = LazyLock::new(|| {
     ]))
 });
 
-/// No timestamp and no machine's name: the same rows make the same bytes.
-pub fn properties() -> WriterProperties {
+/// No timestamp and no machine's name: the same rows make the same bytes. zstd 3 gains nothing over 1.
+fn properties() -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("level 1 exists")))
         .set_created_by("lambda_gen_rs".into())
-        .set_dictionary_enabled(true);
+        .set_statistics_enabled(EnabledStatistics::Chunk);
+    // Distinct by nature: a dictionary would only be given up after filling.
     for column in ["term", "next_term"] {
-        let path = ColumnPath::from(column);
-        builder = builder.set_column_dictionary_enabled(path, false);
+        builder = builder
+            .set_column_dictionary_enabled(ColumnPath::from(column), false)
+            .set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::None);
     }
     builder.build()
 }
@@ -53,96 +54,99 @@ pub fn writer<W: std::io::Write + Send>(file: W) -> Result<ArrowWriter<W>> {
     Ok(ArrowWriter::try_new(file, SCHEMA.clone(), Some(properties()))?)
 }
 
-/// A trace's number over all splits and parts.
-pub fn trace_id(chunk: u64, trace: usize) -> i64 {
-    ((chunk << 16) | trace as u64) as i64
-}
+/// Encodes whole row groups away from their file, so that many threads can.
+pub struct RowGroups(ArrowRowGroupWriterFactory);
 
-/// The rows of the chunk's kept steps.
-pub fn batch(chunk: &Chunk, keep: &[bool]) -> Result<RecordBatch> {
-    let rows = keep.iter().filter(|&&k| k).count();
-    let text_bytes = rows * 160;
-    let (mut trace_ids, mut step_ks) = (Int64Builder::with_capacity(rows), Int32Builder::with_capacity(rows));
-    let (mut totals, mut complete) = (Int32Builder::with_capacity(rows), BooleanBuilder::with_capacity(rows));
-    let mut terms = StringBuilder::with_capacity(rows, text_bytes);
-    let mut next_terms = StringBuilder::with_capacity(rows, text_bytes);
-    let (mut starts, mut ends) = (Int32Builder::with_capacity(rows), Int32Builder::with_capacity(rows));
-    let (mut is_nf, mut depths) = (BooleanBuilder::with_capacity(rows), Int32Builder::with_capacity(rows));
-    let (mut sizes, mut redex_depths) = (Int32Builder::with_capacity(rows), Int32Builder::with_capacity(rows));
-    let (mut growths, mut cycles) = (Int32Builder::with_capacity(rows), Int32Builder::with_capacity(rows));
-    let mut strata = StringBuilder::with_capacity(rows, rows * 6);
+impl RowGroups {
+    pub fn new() -> Result<Self> {
+        Ok(Self(writer(std::io::sink())?.into_serialized_writer()?.1))
+    }
 
-    let (mut text, mut next_text) = (Vec::new(), Vec::new());
-    for (number, trace) in chunk.traces.iter().enumerate() {
-        let mut printed = usize::MAX;
-        for at in trace.steps.clone() {
-            if !keep[at] {
-                continue;
-            }
-            let step = &chunk.steps[at];
-            let nodes = chunk.nodes(step);
-            let mut span = (0, 0);
-            text.clear();
-            print(nodes, &mut text, |node, start, end| {
-                if Some(node as u32) == step.redex {
-                    span = (start, end);
-                }
-            });
-            debug_assert!(printed != at || text == next_text);
-            trace_ids.append_value(trace_id(chunk.number, number));
-            step_ks.append_value(step.step_k as i32);
-            totals.append_option(trace.steps_total.map(|t| t as i32));
-            complete.append_value(trace.steps_total.is_some());
-            terms.append_value(ascii(&text));
-            starts.append_value(span.0 as i32);
-            ends.append_value(span.1 as i32);
-            is_nf.append_value(step.redex.is_none());
-            depths.append_value(depth(nodes) as i32);
-            sizes.append_value(step.size as i32);
-            cycles.append_value(chunk.cycle as i32);
-            strata.append_value(trace.stratum.name());
-            match step.redex {
-                None => {
-                    next_terms.append_null();
-                    redex_depths.append_null();
-                    growths.append_null();
-                }
-                Some(redex) => {
-                    let next = &chunk.steps[at + 1];
-                    next_text.clear();
-                    print(chunk.nodes(next), &mut next_text, |_, _, _| ());
-                    printed = at + 1;
-                    next_terms.append_value(ascii(&next_text));
-                    redex_depths.append_value(depth_of(nodes, redex as usize) as i32);
-                    growths.append_value(next.size as i32 - step.size as i32);
-                }
+    pub fn encode(&self, batch: &RecordBatch) -> Result<Vec<ArrowColumnChunk>> {
+        let mut columns = self.0.create_column_writers(0)?;
+        let mut leaves = columns.iter_mut();
+        for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
+            for leaf in compute_leaves(field, array)? {
+                leaves.next().expect("a writer for each leaf").write(&leaf)?;
             }
         }
+        Ok(columns.into_iter().map(|column| column.close()).collect::<std::result::Result<_, _>>()?)
     }
-    let span: ArrayRef = Arc::new(StructArray::try_new(
-        SPAN.clone(),
-        vec![Arc::new(starts.finish()), Arc::new(ends.finish())],
-        None,
-    )?);
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(trace_ids.finish()),
-        Arc::new(step_ks.finish()),
-        Arc::new(totals.finish()),
-        Arc::new(complete.finish()),
-        Arc::new(terms.finish()),
-        Arc::new(next_terms.finish()),
-        span,
-        Arc::new(is_nf.finish()),
-        Arc::new(depths.finish()),
-        Arc::new(sizes.finish()),
-        Arc::new(redex_depths.finish()),
-        Arc::new(growths.finish()),
-        Arc::new(cycles.finish()),
-        Arc::new(strata.finish()),
-    ];
-    Ok(RecordBatch::try_new(SCHEMA.clone(), columns)?)
 }
 
-fn ascii(text: &[u8]) -> &str {
-    std::str::from_utf8(text).expect("the notation is ASCII")
+/// Gathers rows column by column.
+#[derive(Default)]
+pub struct Columns {
+    rows: usize,
+    trace_id: Int64Builder,
+    step_k: Int32Builder,
+    steps_total: Int32Builder,
+    complete: BooleanBuilder,
+    term: StringBuilder,
+    next_term: StringBuilder,
+    start: Int32Builder,
+    end: Int32Builder,
+    is_nf: BooleanBuilder,
+    depth: Int32Builder,
+    size: Int32Builder,
+    redex_depth: Int32Builder,
+    growth: Int32Builder,
+    cycle: Int32Builder,
+    stratum: StringBuilder,
+}
+
+impl Columns {
+    pub fn push(&mut self, row: &Row) {
+        let step = row.step.as_ref();
+        let span = step.map_or((0, 0), |s| s.span);
+        self.rows += 1;
+        self.trace_id.append_value(row.trace_id);
+        self.step_k.append_value(row.step_k as i32);
+        self.steps_total.append_option(row.steps_total.map(|t| t as i32));
+        self.complete.append_value(row.steps_total.is_some());
+        self.term.append_value(row.term);
+        self.next_term.append_option(step.map(|s| s.next_term));
+        self.start.append_value(span.0 as i32);
+        self.end.append_value(span.1 as i32);
+        self.is_nf.append_value(step.is_none());
+        self.depth.append_value(row.depth as i32);
+        self.size.append_value(row.size as i32);
+        self.redex_depth.append_option(step.map(|s| s.redex_depth as i32));
+        self.growth.append_option(step.map(|s| s.growth as i32));
+        self.cycle.append_value(row.cycle as i32);
+        self.stratum.append_value(row.stratum);
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    pub fn finish(mut self) -> Result<RecordBatch> {
+        let span = StructArray::try_new(
+            SPAN.clone(),
+            vec![Arc::new(self.start.finish()), Arc::new(self.end.finish())],
+            None,
+        )?;
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.trace_id.finish()),
+            Arc::new(self.step_k.finish()),
+            Arc::new(self.steps_total.finish()),
+            Arc::new(self.complete.finish()),
+            Arc::new(self.term.finish()),
+            Arc::new(self.next_term.finish()),
+            Arc::new(span),
+            Arc::new(self.is_nf.finish()),
+            Arc::new(self.depth.finish()),
+            Arc::new(self.size.finish()),
+            Arc::new(self.redex_depth.finish()),
+            Arc::new(self.growth.finish()),
+            Arc::new(self.cycle.finish()),
+            Arc::new(self.stratum.finish()),
+        ];
+        Ok(RecordBatch::try_new(SCHEMA.clone(), columns)?)
+    }
 }

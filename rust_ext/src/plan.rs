@@ -3,7 +3,9 @@
 use crate::count::{Class, Tables, REDEX_DEPTHS};
 use crate::error::{LambdaError, Result};
 use crate::reduce::next_redex;
+use crate::profile::Profile;
 use crate::sample::{plant_growth, Random, Sampler};
+use crate::walk::walk;
 
 /// Limits for roots; chunks take the cycles in turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,17 +26,18 @@ pub enum Stratum {
     Growth,
     /// A redex at a chosen depth.
     Redex,
+    /// Drawn without strata.
+    Walk,
 }
 
 impl Stratum {
-    pub const ALL: [Self; 4] = [Self::Normal, Self::Prefix, Self::Growth, Self::Redex];
-
     pub fn name(self) -> &'static str {
         match self {
             Self::Normal => "normal",
             Self::Prefix => "prefix",
             Self::Growth => "growth",
             Self::Redex => "redex",
+            Self::Walk => "walk",
         }
     }
 }
@@ -48,13 +51,27 @@ const LONGEST_PREFIX: usize = 6;
 /// Draws of a size that may find the stratum empty, before another stratum is taken.
 const TRIES: usize = 3;
 
-/// Draws roots of a cycle, stratum by stratum.
+/// How roots are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// By stratum, each uniformly.
+    Strata,
+    /// By a walk through the grammar, which knows no strata.
+    Walk,
+}
+
+/// Draws roots of a profile's cycles.
 pub struct Roots {
-    pub tables: Tables,
+    tables: Tables,
+    cycles: Vec<Cycle>,
+    method: Method,
+    /// The number of cycles that allow each redex depth.
+    cycles_with_depth: [usize; REDEX_DEPTHS],
 }
 
 impl Roots {
-    pub fn new(cycles: &[Cycle]) -> Result<Self> {
+    pub fn new(profile: &Profile) -> Result<Self> {
+        let cycles = &profile.cycles;
         for cycle in cycles {
             let Cycle { min_size, max_size, max_depth } = *cycle;
             if min_size < 2 || min_size > max_size || max_size > 254 || !(1..=30).contains(&max_depth) {
@@ -62,7 +79,8 @@ impl Roots {
             }
         }
         let tables = Tables::new(max_of(cycles, |c| c.max_depth), max_of(cycles, |c| c.max_size));
-        let roots = Self { tables };
+        let cycles_with_depth = std::array::from_fn(|r| cycles.iter().filter(|c| r < redex_depths(c)).count());
+        let roots = Self { tables, cycles: cycles.clone(), method: profile.method, cycles_with_depth };
         for cycle in cycles {
             let any = (cycle.min_size..=cycle.max_size).any(|n| roots.tables.count(Class::Any, cycle.max_depth, 0, n) > 0.0);
             if !any {
@@ -72,8 +90,17 @@ impl Roots {
         Ok(roots)
     }
 
-    /// Draws one root into `out`, which is emptied before.
-    pub fn draw(&self, random: &mut Random, cycle: &Cycle, out: &mut Vec<u8>) -> Stratum {
+    pub fn cycles(&self) -> usize {
+        self.cycles.len()
+    }
+
+    /// Draws one root of the `cycle`th cycle into `out`, which is emptied before.
+    pub fn draw(&self, random: &mut Random, cycle: usize, out: &mut Vec<u8>) -> Stratum {
+        let cycle = &self.cycles[cycle];
+        if self.method == Method::Walk {
+            walk(random, cycle, out);
+            return Stratum::Walk;
+        }
         let share = random.unit();
         let wanted = match share {
             s if s < NORMAL_SHARE => Stratum::Normal,
@@ -81,7 +108,7 @@ impl Roots {
             s if s < NORMAL_SHARE + PREFIX_SHARE + GROWTH_SHARE => Stratum::Growth,
             _ => Stratum::Redex,
         };
-        let depth = random.below(redex_depths(cycle));
+        let depth = self.redex_depth(random, cycle);
         for _ in 0..TRIES {
             let n = self.size(random, cycle);
             if self.draw_stratum(random, cycle, wanted, depth, n, out) {
@@ -95,6 +122,7 @@ impl Roots {
         out.clear();
         let h = cycle.max_depth;
         match stratum {
+            Stratum::Walk => false,
             Stratum::Normal => self.draw_class(random, Class::Normal, h, 0, n, out),
             Stratum::Redex => self.draw_class(random, Class::Redex(depth), h, 0, n, out),
             Stratum::Growth => {
@@ -125,7 +153,7 @@ impl Roots {
     /// A redex where there can be one, else any term: never an endless search for an empty stratum.
     fn draw_relaxed(&self, random: &mut Random, cycle: &Cycle, out: &mut Vec<u8>) -> Stratum {
         for _ in 0..TRIES {
-            let (depth, n) = (random.below(redex_depths(cycle)), self.size(random, cycle));
+            let (depth, n) = (self.redex_depth(random, cycle), self.size(random, cycle));
             if self.draw_stratum(random, cycle, Stratum::Redex, depth, n, out) {
                 return Stratum::Redex;
             }
@@ -137,6 +165,13 @@ impl Roots {
                 return if next_redex(out, 0).is_some() { Stratum::Redex } else { Stratum::Normal };
             }
         }
+    }
+
+    /// The fewer cycles allow a redex depth, the likelier it is, so that all depths are as frequent.
+    fn redex_depth(&self, random: &mut Random, cycle: &Cycle) -> usize {
+        let weights = self.cycles_with_depth[..redex_depths(cycle)].iter().map(|&cycles| 1.0 / cycles as f64);
+        let mut rank = random.unit() * weights.clone().sum::<f64>();
+        weights.clone().position(|weight| { rank -= weight; rank < 0.0 }).unwrap_or(0)
     }
 
     /// Half of the roots lie in the upper half of their cycle's sizes.

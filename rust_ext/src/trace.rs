@@ -1,6 +1,6 @@
 //! Chunks of reduction traces: the unit of randomness and of parallel work.
 
-use crate::plan::{Cycle, Roots, Stratum};
+use crate::plan::{Roots, Stratum};
 use crate::reduce::{contracted_size, next_redex, Reducer};
 use crate::sample::Random;
 use xxhash_rust::xxh3::xxh3_64;
@@ -10,7 +10,7 @@ pub const CHUNK_ROWS: usize = 25_000;
 /// Intermediate terms may be this many times larger than the largest row.
 const WORKING_FACTOR: usize = 2;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Nodes; larger terms make no row, but their trace goes on.
     pub size_limit: usize,
@@ -52,14 +52,14 @@ pub struct Chunk {
 
 impl Chunk {
     /// Draws roots and reduces them until the chunk has its rows. Depends on (seed, number) alone.
-    pub fn generate(seed: u64, number: u64, cycles: &[Cycle], roots: &Roots, limits: Limits) -> Self {
-        let cycle = (number % cycles.len() as u64) as usize;
+    pub fn generate(seed: u64, number: u64, roots: &Roots, limits: Limits) -> Self {
+        let cycle = (number % roots.cycles() as u64) as usize;
         let mut chunk = Self { number, cycle, ..Self::default() };
         let mut random = Random::new(seed, number);
         let mut walker = Walker::default();
         let mut rows = 0;
         while rows < CHUNK_ROWS {
-            let stratum = roots.draw(&mut random, &cycles[cycle], &mut walker.term);
+            let stratum = roots.draw(&mut random, cycle, &mut walker.term);
             rows += walker.trace(&mut chunk, stratum, limits, CHUNK_ROWS - rows);
         }
         chunk

@@ -1,15 +1,19 @@
 //! One Parquet file of traces from one cycle.
 
-use crate::claim::Ledger;
+use crate::claim::{words, Ledger, SplitShares};
 use crate::error::{LambdaError, Result};
-use crate::parquet::{batch, writer};
-use crate::plan::{Cycle, Roots};
+use crate::parquet::{writer, Columns};
+use crate::plan::{Cycle, Method, Roots};
+use crate::profile::Profile;
+use crate::rows::for_each_row;
 use crate::trace::{Chunk, Limits};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Chunks in a row without a new term, after which there are taken to be none left.
 const BARREN_CHUNKS: usize = 4;
+
+const NO_SPLITS: SplitShares = SplitShares { val: 0, test: 0 };
 
 pub struct Order {
     pub seed: u64,
@@ -30,17 +34,16 @@ pub struct Report {
 /// Writes exactly `order.rows` rows without duplicates to `path`, by a temporary sibling and a rename.
 /// `proceed(rows so far)` is asked between chunks; False stops, and nothing is left behind.
 pub fn write_traces(path: &Path, order: &Order, mut proceed: impl FnMut(usize) -> bool) -> Result<Report> {
-    let cycles = [order.cycle];
-    let roots = Roots::new(&cycles)?;
     check(order)?;
+    let roots = Roots::new(&Profile { name: "one cycle", cycles: vec![order.cycle], method: Method::Strata })?;
     let temporary = Temporary::beside(path);
     let mut writer = writer(File::create(&temporary.0)?)?;
-    let mut ledger = Ledger::default();
+    let mut ledger = Ledger::new(order.rows, false);
     let mut report = Report::default();
     let mut barren = 0;
     while report.rows < order.rows {
         let first = order.first_chunk + report.chunks as u64;
-        let generate = |i| Chunk::generate(order.seed, first + i as u64, &cycles, &roots, order.limits);
+        let generate = |i| Chunk::generate(order.seed, first + i as u64, &roots, order.limits);
         let chunks: Vec<Chunk> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..order.workers).map(|i| scope.spawn(move || generate(i))).collect();
             threads.into_iter().map(|t| t.join().expect("generation does not panic")).collect()
@@ -49,10 +52,12 @@ pub fn write_traces(path: &Path, order: &Order, mut proceed: impl FnMut(usize) -
             if report.rows == order.rows {
                 break;
             }
-            let keep = ledger.claim(chunk, order.rows - report.rows);
+            let keep = ledger.claim(&words(chunk, &NO_SPLITS), order.rows - report.rows);
             let kept = keep.iter().filter(|&&k| k).count();
             if kept > 0 {
-                writer.write(&batch(chunk, &keep)?)?;
+                let mut columns = Columns::default();
+                for_each_row(chunk, &keep, |_, row| columns.push(&row));
+                writer.write(&columns.finish()?)?;
             }
             report.rows += kept;
             report.chunks += 1;
