@@ -20,12 +20,12 @@ from typing import Any
 import lambda_gen_rs as lam
 
 NORMAL_FORM = "normal form"
-NEEDS = {
-    "one_step": {"term"},
-    "any_step": {"term"},
-    "make_normal": {"size"},
-    "make_reduces": {"target"},
-    "make_redexes": {"redexes"},
+NEEDS: dict[str, dict[str, type]] = {
+    "one_step": {"term": str},
+    "any_step": {"term": str},
+    "make_normal": {"size": int},
+    "make_reduces": {"target": str},
+    "make_redexes": {"redexes": int},
 }
 MAX_STEPS = 100
 MAX_CHARS = 2_000  # of an answer: longer ones are wrong, so that none costs more than milliseconds
@@ -38,7 +38,8 @@ def has_checker(meta: str | None) -> bool:
         asked = json.loads(meta or "null")
     except ValueError:
         return False
-    return isinstance(asked, dict) and NEEDS.get(str(asked.get("family")), {"?"}) <= asked.keys()
+    needed = NEEDS.get(str(asked.get("family"))) if isinstance(asked, dict) else None
+    return needed is not None and all(isinstance(asked.get(name), kind) for name, kind in needed.items())
 
 
 def check(meta: str | Mapping[str, Any], answer: str) -> bool:

@@ -25,7 +25,7 @@ class Hub:
         name, *rest = source.removeprefix("hf:").split(":")
         if len(rest) > 2 or not name:
             raise InputError(
-                f"{source} has too many parts. Give hf:DATASET, hf:DATASET:split or hf:DATASET:config:split."
+                f"{source} is not hf:DATASET, hf:DATASET:split or hf:DATASET:config:split. Give one of them."
             )
         return cls(name, tuple(rest))
 

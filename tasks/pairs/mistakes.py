@@ -51,7 +51,7 @@ def step_mistakes(rng: random.Random, term: str) -> list[str]:
 
 
 def made_mistakes(rng: random.Random, size: int, redexes: int, chosen: str) -> list[str]:
-    """Terms near the one asked for: a redex too many or few, and of a normal form also another size or a free variable."""
+    """Terms near the one asked for: a redex too many or few; of a normal form also another size or a free variable."""
     near = [(size + by, redexes + more) for by in (0, 0, -1, 1) for more in (-1, 1, 2)]
     if redexes == 0:
         near += [(size + by, 0) for by in (-2, -1, -1, 1, 1, 2)]

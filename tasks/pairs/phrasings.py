@@ -37,7 +37,7 @@ MAKE_REDEXES = tuple(
         (
             "{redexes} redexes and {size} nodes",
             "{size} nodes and {redexes} redexes",
-            "redexes: {redexes}, size: {size}",
+            "{redexes} redexes, size {size}",
         ),
     )
 )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.checker import has_checker
 from tasks.errors import InputError
 from tasks.pairs.shapes import ShapeError, texts_of
 
@@ -109,6 +110,6 @@ def _margin(row: Mapping[str, Any]) -> float | None:
 
 
 def _meta(meta: Any) -> str | None:
-    if isinstance(meta, Mapping):
-        return json.dumps(meta, sort_keys=True, default=str)
-    return meta if isinstance(meta, str) and meta else None
+    """What the checker needs to know; a column of that name that means something else is left out."""
+    text = json.dumps(meta, sort_keys=True, default=str) if isinstance(meta, Mapping) else meta
+    return text if isinstance(text, str) and has_checker(text) else None

@@ -64,13 +64,18 @@ def _draw(rng: random.Random, size: int, free: int, redexes: int, head: str = "a
     drawn -= abstractions
     if size == 1:
         return _symbol(drawn), "variable"
-    for ways, is_redex, left, inner in _applications(size, free, redexes):
-        if drawn < ways:
-            break
-        drawn -= ways
+    is_redex, left, inner = _nth_application(_applications(size, free, redexes), drawn)
     function, kind = _draw(rng, left, free, inner, "abstraction" if is_redex else "other")
     argument, other = _draw(rng, size - 1 - left, free, redexes - inner - is_redex)
     return applied(function, kind, argument, other), "application"
+
+
+def _nth_application(applications: list[tuple[int, bool, int, int]], number: int) -> tuple[bool, int, int]:
+    for ways, is_redex, left, inner in applications:
+        if number < ways:
+            return is_redex, left, inner
+        number -= ways
+    raise AssertionError("the counts do not add up")
 
 
 def applied(function: str, function_kind: str, argument: str, argument_kind: str) -> str:

@@ -1,7 +1,6 @@
 """Which of the collected pairs stay, and on which side of the split they stand."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import polars as pl
@@ -27,17 +26,19 @@ def as_table(pairs: Sequence[Pair]) -> pl.DataFrame:
 
     An id that is missing or was met before becomes one made from the content.
     """
-    rows = [asdict(pair) | {"id": pair.id or pair.content_id} for pair in pairs]
+    rows = [vars(pair) | {"id": pair.id or pair.content_id} for pair in pairs]
     table = pl.DataFrame(rows, schema=SCHEMA).unique(SAID, keep="first", maintain_order=True)
-    made = pl.Series("made", [_content_id(row) for row in table.iter_rows(named=True)], pl.String)
-    repeated = pl.col("id").cum_count().over("id") > 1
-    return table.with_columns(id=pl.when(repeated).then(made).otherwise(pl.col("id")))
+    again = table.filter(pl.col("id").cum_count().over("id") > 1)
+    made = pl.Series("made", [_content_id(row) for row in again.iter_rows(named=True)], pl.String)
+    made_ids = table.join(again.select(*SAID, made), on=SAID, how="left", maintain_order="left")["made"]
+    return table.with_columns(id=made_ids.fill_null(table["id"]))
 
 
 def sample_over_prompts(table: pl.DataFrame, limit: int | None, seed: int) -> pl.DataFrame:
     """At most `limit` pairs: sources as equal as they allow, within a source each prompt once before any twice.
 
-    Order is kept. The choice depends on the seed and the contents, not on the order.
+    Prompts with many pairs (118 in alpaca_eval) thus do not crowd out the others. Order is kept.
+    The choice depends on the seed and the contents, not on the order.
     """
     if limit is None or table.height <= limit:
         return table
@@ -72,7 +73,8 @@ def figures(table: pl.DataFrame) -> list[dict[str, Any]]:
     """One row a source: pairs, distinct prompts, those held out, and what length alone tells."""
     told = []
     for source in sorted(table["source"].unique()):
-        own = table.filter(pl.col("source") == source).with_columns(key=_keys(table.filter(pl.col("source") == source)))
+        own = table.filter(pl.col("source") == source)
+        own = own.with_columns(key=_keys(own))
         told.append(
             {
                 "source": source,
@@ -86,7 +88,8 @@ def figures(table: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _keys(table: pl.DataFrame) -> pl.Series:
-    return pl.Series("key", [normalised(prompt) for prompt in table["prompt"]], pl.String)
+    known = {prompt: normalised(prompt) for prompt in table["prompt"].unique()}
+    return pl.Series("key", [known[prompt] for prompt in table["prompt"]], pl.String)
 
 
 def _content_id(row: dict[str, Any]) -> str:

@@ -8,9 +8,8 @@ r"""The shapes in which preference data comes, and the three texts that they all
 A conversation of more than one turn becomes a transcript that ends in `Assistant:`.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 TURN = "\n\nAssistant:"
 NAMES = {"system": "System", "user": "Human", "assistant": "Assistant"}
@@ -43,12 +42,17 @@ def texts_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def split_transcripts(chosen: str, rejected: str) -> tuple[str, str, str]:
     """The shared beginning up to the last `Assistant:` in it is the prompt; what follows are the answers."""
-    shared = os.path.commonprefix([chosen, rejected])
-    at = shared.rfind(TURN)
+    at = chosen.rfind(TURN, 0, shared_length(chosen, rejected))
     if at < 0:
         raise ShapeError('"prompt" is missing, and chosen and rejected share no beginning up to an "Assistant:"')
     end = at + len(TURN)
     return chosen[:end].strip(), chosen[end:].strip(), rejected[end:].strip()
+
+
+def shared_length(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """How many items from the beginning are the same."""
+    differing = (at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    return next(differing, min(len(one), len(other)))
 
 
 def rendered(messages: Sequence[Message]) -> str:
@@ -65,9 +69,8 @@ def _transcript(messages: Sequence[Message]) -> str:
 def _split_chats(
     prompt: str | Sequence[Message] | None, chosen: Sequence[Message], rejected: Sequence[Message]
 ) -> tuple[str, str, str]:
-    said = [(m["role"], m["content"]) for m in chosen]
-    shared = len(os.path.commonprefix([said, [(m["role"], m["content"]) for m in rejected]]))  # type: ignore[list-item]
-    shared = min(shared, len(chosen) - 1, len(rejected) - 1)
+    said, other = ([(m["role"], m["content"]) for m in messages] for messages in (chosen, rejected))
+    shared = min(shared_length(said, other), len(chosen) - 1, len(rejected) - 1)
     if shared == 0 and prompt is None:
         raise ShapeError('"prompt" is missing, and chosen and rejected share no first message')
     if shared == 0 and prompt is not None:
@@ -86,7 +89,7 @@ def _answer(messages: Sequence[Message]) -> str:
     return str(messages[0]["content"]) if len(messages) == 1 else _transcript(messages).removeprefix("Assistant: ")
 
 
-def _is_chat(value: Any) -> bool:
+def _is_chat(value: Any) -> TypeGuard[list[Message]]:
     return (
         isinstance(value, list)
         and len(value) > 0

@@ -1,0 +1,135 @@
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import InputError
+from tasks.pairs.collect import collect, find_sources
+from tasks.pairs.files import read_rows
+from tasks.pairs.params import PairsParams
+
+ROWS = [
+    {"id": "a", "src": "one", "prompt": "Say hello", "chosen": "hello, λ", "rejected": "no"},
+    {"id": "b", "src": "two", "prompt": 'a "quoted"\nline', "chosen": "x", "rejected": "y,z"},
+]
+GOOD = b'{"prompt": "p", "chosen": "c", "rejected": "r"}'
+
+
+def write(path: Path) -> Path:
+    """ROWS as a file of the kind that its name says."""
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(ROWS), path)
+    elif path.suffix == ".csv":
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(ROWS[0]))
+            writer.writeheader()
+            writer.writerows(ROWS)
+    else:
+        text = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
+        path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    return path
+
+
+def params_for(path: Path, **more: object) -> PairsParams:
+    return PairsParams.model_validate({"sources": [f"file:{path}"], **more})
+
+
+@pytest.mark.parametrize("name", ["p.jsonl", "p.jsonl.gz", "p.parquet", "p.csv"])
+def test_every_kind_of_file_gives_the_same_pairs(tmp_path: Path, name: str) -> None:
+    params = params_for(write(tmp_path / name))
+    files, revisions = find_sources(params.sources)
+    table = collect(params, None, [file.path for file in files], revisions).pairs
+    wanted = [(row["id"], row["src"], row["prompt"], row["chosen"], row["rejected"]) for row in ROWS]
+    assert table.select("id", "source", "prompt", "chosen", "rejected").rows() == wanted
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"", "no JSON"),
+        (b"[1]", "no JSON object"),
+        (b'{"prompt": "p", "chosen": "c"}', '"rejected" is missing'),
+        (b'{"prompt": "p", "chosen": " ", "rejected": "r"}', '"chosen" is empty'),
+        (b'{"prompt": "", "chosen": "c", "rejected": "r"}', '"prompt" is empty'),
+        (b'{"prompt": "p", "chosen": "c", "rejected": "c"}', "are the same"),
+        (b'{"prompt": "p", "chosen": "\xff", "rejected": "c"}', '"chosen" is not UTF-8'),
+        (b'{"prompt": "p", "chosen": "\\ud800", "rejected": "c"}', '"chosen" is not UTF-8'),
+        (b'{"prompt": "p", "chosen": "' + b"x" * 101 + b'", "rejected": "c"}', "101 characters, more than the 100"),
+        (b'{"prompt": "p", "chosen": 3, "rejected": "c"}', "neither text nor chats"),
+        (b'{"prompt": "p", "chosen": "c", "rejected": "r", "source": ["s"]}', '"source" is list'),
+        (b"[" * 100_000, "no JSON"),
+    ],
+)
+def test_a_bad_row_stops_the_run_or_is_listed(tmp_path: Path, line: bytes, problem: str) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_bytes(GOOD + b"\n" + line + b"\n")
+    with pytest.raises(InputError, match=problem) as stopped:
+        collect(params_for(path, max_chars=100), None, [path], [])
+    assert f"{path} line 2" in str(stopped.value)
+    assert "skip-bad" in str(stopped.value)
+
+    found = collect(params_for(path, max_chars=100, skip_bad=True), None, [path], [])
+    assert found.pairs.height == 1
+    assert found.counts["bad_rows"] == 1
+    (bad,) = found.bad_rows
+    assert bad["number"] == 2
+    assert problem in bad["problem"]
+    json.dumps(bad).encode()
+
+
+def test_bytes_that_are_not_utf8_are_found_in_parquet_and_csv(tmp_path: Path) -> None:
+    raw = pa.array([b"fine", b"\xff\xfe"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), 2, raw.buffers())
+    table = pa.table({"prompt": ["p", "q"], "chosen": text, "rejected": ["r", "r"]})
+    pq.write_table(table, tmp_path / "p.parquet")
+    (tmp_path / "p.csv").write_bytes(b"prompt,chosen,rejected\np,fine,r\nq,\xff\xfe,r\n")
+    for name, where in (("p.parquet", "row 2"), ("p.csv", "line 3")):
+        with pytest.raises(InputError, match=f'{where}: "chosen" is not UTF-8'):
+            collect(params_for(tmp_path / name), None, [tmp_path / name], [])
+
+
+def test_a_csv_line_with_other_cells_than_the_header_is_bad(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("prompt,chosen,rejected\np,c,r\np,c\n")
+    with pytest.raises(InputError, match="line 3: it has 2 cells, and the header 3"):
+        collect(params_for(path), None, [path], [])
+
+
+@pytest.mark.parametrize(("name", "cut"), [("p.parquet", 100), ("p.jsonl.gz", 40), ("p.jsonl.gz", 0)])
+def test_a_damaged_file_is_one_clear_error(tmp_path: Path, name: str, cut: int) -> None:
+    path = write(tmp_path / name)
+    path.write_bytes(path.read_bytes()[:-cut] if cut else b"no gzip at all")
+    with pytest.raises(InputError, match="cannot be read to its end"):
+        list(read_rows(path, name))
+
+
+def test_unknown_kinds_folders_and_absent_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.xlsx").write_text("")
+    (tmp_path / "d.parquet").mkdir()
+    for name in ("p.xlsx", "d.parquet"):
+        with pytest.raises(InputError, match="no known kind"):
+            list(read_rows(tmp_path / name, name))
+    with pytest.raises(InputError, match="does not exist"):
+        find_sources([f"file:{tmp_path / 'absent.jsonl'}"])
+
+
+@given(st.lists(st.binary(max_size=60), max_size=8))
+def test_no_bytes_raise_anything_but_an_input_error(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]
+) -> None:
+    for name in ("x.jsonl", "x.csv"):
+        path = tmp_path_factory.mktemp("bytes") / name
+        path.write_bytes(b"\n".join([*lines, GOOD if name == "x.jsonl" else b""]) + b"\n")
+        try:
+            found = collect(params_for(path, skip_bad=True), None, [path], [])
+            assert (
+                found.counts["met"] == found.counts["bad_rows"] + found.pairs.height + found.counts["merged_duplicates"]
+            )
+        except InputError:
+            assert name == "x.csv"
