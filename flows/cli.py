@@ -17,7 +17,7 @@ from tasks.artifact import Artifact, publish
 from tasks.errors import KatflowError
 from tasks.params import Params
 
-NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+NO_SPACE = os.strerror(errno.ENOSPC)
 
 
 def run(flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequence[str] | None = None) -> NoReturn:
@@ -27,10 +27,13 @@ def run(flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequen
         logging.getLogger(logger).addFilter(_without_traceback)
     try:
         made = flow(checked)
-    except (KatflowError, OSError) as error:
+    except Exception as error:
+        if not _is_users(error):
+            raise
         sys.exit(f"error: {_message(error)}")
     except KeyboardInterrupt:
         sys.exit("interrupted: finished stages are kept, and the same command goes on from there")
+    logging.getLogger("prefect").setLevel(logging.WARNING)  # the results are the last lines
     for what, path in made.items():
         print(f"{what:22} {os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path}")
     sys.exit(0)
@@ -91,17 +94,23 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def _is_users(error: BaseException) -> bool:
+    """Whether a user can mend it: an error of ours, of the file system, or a library's word for a full disk."""
+    return isinstance(error, KatflowError | OSError) or NO_SPACE in str(error)
+
+
 def _message(error: Exception) -> str:
-    if not isinstance(error, OSError):
+    if isinstance(error, KatflowError):
         return str(error)
-    what = NO_ROOM.get(error.errno or 0, error.strerror or str(error))
-    where = f" at {error.filename}" if error.filename else ""
-    return f"{what}{where}. Nothing half-written is taken for whole; mend it and run the same command again."
+    known = isinstance(error, OSError) and error.strerror
+    what = f"{error.strerror} at {error.filename}" if known and error.filename else str(error)
+    what = "the disk is full" if NO_SPACE in what else what
+    return f"{what}. Nothing half-written is taken for whole; mend it and run the same command again."
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
     """Log what a user can mend as one line."""
-    if record.exc_info and isinstance(record.exc_info[1], KatflowError | OSError):
+    if record.exc_info and record.exc_info[1] and _is_users(record.exc_info[1]):
         record.exc_info = None
         record.exc_text = None
     return True

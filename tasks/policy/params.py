@@ -14,12 +14,12 @@ class PolicyParams(Params):
     arms: list[Arm] = Field(
         ["uniform", "density"], min_length=1, json_schema_extra=HOW, description="ways of choosing prompts to train"
     )
-    max_steps: int = Field(120, ge=1, description="optimizer steps of each arm")
+    max_steps: int = Field(200, ge=1, description="optimizer steps of each arm")
     batch: int = Field(64, ge=2, description="completions a step")
     generations: int = Field(8, ge=2, description="completions of one prompt, compared with each other")
     max_completion: int = Field(32, ge=1, description="tokens of a completion")
     max_prompt: int = Field(512, ge=8, description="tokens of a prompt; longer ones are left out and counted")
-    learning_rate: float = Field(3e-4, gt=0, description="peak learning rate, constant after 5 % warm-up")
+    learning_rate: float = Field(1e-4, gt=0, description="peak learning rate, constant after 5 % warm-up")
     beta: float = Field(0.02, ge=0, description="weight of the KL divergence from the SFT model; 0 is none")
     loss_type: Literal["dr_grpo", "dapo", "grpo", "bnpo"] = Field(
         "dr_grpo", description="how token losses are averaged; dr_grpo favours no length (arXiv 2503.20783)"

@@ -197,6 +197,25 @@ def test_a_bad_flag_is_one_message_and_status_2(tmp_path: Path, arguments: list[
     assert "Traceback" not in output
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root: run the tests as root")
+def test_a_full_disk_is_one_message_and_goes_on_after_space_is_made(tmp_path: Path, prefect_server: None) -> None:
+    (tmp_path / "data").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(tmp_path / "data")]
+    subprocess.run(mount, check=True)
+    try:
+        arguments = flags({"until": "prompts", "terms": {"rows": 20_000}})
+        run = start(tmp_path, *arguments)
+        output, _ = run.communicate()
+        assert run.returncode == 1, output
+        assert "error: the disk is full" in output.splitlines()[-1]
+        assert "Traceback" not in output
+        assert not list(tmp_path.glob("data/*/*/manifest.json"))
+        subprocess.run(["mount", "-o", "remount,size=100m", str(tmp_path / "data")], check=True)
+        assert start(tmp_path, *arguments).wait() == 0
+    finally:
+        subprocess.run(["umount", str(tmp_path / "data")], check=True)
+
+
 def test_a_missing_file_is_one_message_and_status_1(tmp_path: Path, prefect_server: None) -> None:
     run = start(tmp_path, "--pairs.sources", "file:nowhere.jsonl")
     output, _ = run.communicate()

@@ -1,0 +1,47 @@
+"""Presets and flags."""
+
+import pytest
+
+from flows.cli import parse
+from flows.params import PRESETS, KatParams, LambdaTermsParams, merged
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_valid_and_its_values_arrive(preset: str) -> None:
+    params = KatParams.model_validate({"preset": preset}).model_dump()
+    assert merged(params, PRESETS[preset]) == params
+
+
+def test_what_is_given_wins_over_the_preset() -> None:
+    params = parse(KatParams, ["--preset", "experiment", "--reward.max-steps", "7"], "kat")
+    assert isinstance(params, KatParams)
+    assert params.reward.max_steps == 7
+    assert params.policy.max_steps == PRESETS["experiment"]["policy"]["max_steps"]
+
+
+def test_environment_variables_are_no_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUT", "elsewhere")
+    monkeypatch.setenv("PRESET", "experiment")
+    assert parse(KatParams, [], "kat") == KatParams()
+
+
+def test_lists_come_by_comma_or_by_repetition() -> None:
+    both = parse(KatParams, ["--pairs.sources", "file:a", "--pairs.sources", "file:b"], "kat")
+    assert both == parse(KatParams, ["--pairs.sources", "file:a,file:b"], "kat")
+
+
+def test_help_lists_every_stage_with_its_descriptions(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse(KatParams, ["--help"], "python -m flows.kat")
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    for stage in ("terms", "pairs", "sft", "embed", "density", "reward", "policy", "diversity", "map"):
+        assert f"--{stage}." in text
+    assert text.startswith("usage: python -m flows.kat")
+
+
+def test_parts_add_up_to_the_examples_and_have_seeds_of_their_own() -> None:
+    parts = LambdaTermsParams(examples=2500, part=1000).parts(seed=1)
+    assert [part.rows for part in parts] == [1000, 1000, 500]
+    assert len({part.seed for part in parts}) == 3
+    assert parts == LambdaTermsParams(examples=2500, part=1000).parts(seed=1)
