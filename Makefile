@@ -10,6 +10,7 @@ SOURCES := pyproject.toml constraints.txt rust_ext/Cargo.toml $(shell find rust_
 setup: $(STAMP)
 
 $(STAMP): $(SOURCES)
+	@command -v cargo >/dev/null || { echo "cargo is missing: the extension is built with it; install Rust (rustup)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --constraint constraints.txt --editable '.[dev]'

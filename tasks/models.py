@@ -13,9 +13,13 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging
 
 from tasks.artifact import Artifact, data_root, external
 from tasks.errors import InputError
+
+logging.set_verbosity_error()
+logging.disable_progress_bar()
 
 
 def find_model(name_or_path: str) -> Artifact:

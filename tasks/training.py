@@ -6,6 +6,7 @@ once it is marked whole, so that a kill in the middle of saving costs one interv
 
 import math
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,11 @@ from typing import Any
 import datasets
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.utils import logging
 
 WHOLE = ".whole"
 
 datasets.disable_progress_bars()
-logging.set_verbosity_error()
+warnings.filterwarnings("ignore", message=".gradient_checkpointing. is deprecated")  # TRL's own default sets it
 
 
 def device_arguments() -> dict[str, Any]:
