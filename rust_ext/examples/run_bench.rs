@@ -1,6 +1,6 @@
 //! Times a whole run and prints its coverage: `cargo run --release --example run_bench -- FOLDER [examples] [workers] [profile] [format]`.
 use lambda_gen_rs::claim::SplitShares;
-use lambda_gen_rs::part::Format;
+use lambda_gen_rs::part::{Format, Places};
 use lambda_gen_rs::profile::Profile;
 use lambda_gen_rs::run::{write_run, Spec};
 use lambda_gen_rs::stats::{Histogram, Stats};
@@ -17,8 +17,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let limits = Limits { size_limit: 250, max_steps: 1000 };
     let spec = Spec { seed: 1, examples, profile, limits, format, shares: SplitShares { val: 10_000, test: 10_000 } };
 
+    let places = Places { records: format!("{folder}/records").into(), output: folder.into() };
     let start = Instant::now();
-    let report = write_run(folder.as_ref(), &spec, workers, |_| true)?;
+    let report = write_run(&places, &spec, workers, |_| true)?;
     let seconds = start.elapsed().as_secs_f64();
 
     let mut stats = Stats::default();

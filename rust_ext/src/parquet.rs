@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::rows::Row;
 use ::parquet::arrow::arrow_writer::{compute_leaves, ArrowColumnChunk, ArrowRowGroupWriterFactory};
 use ::parquet::arrow::ArrowWriter;
-use ::parquet::basic::{Compression, ZstdLevel};
+use ::parquet::basic::{Compression, Encoding, ZstdLevel};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::schema::types::ColumnPath;
 use arrow_array::builder::{BooleanBuilder, Int32Builder, Int64Builder, StringBuilder};
@@ -41,10 +41,12 @@ fn properties() -> WriterProperties {
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("level 1 exists")))
         .set_created_by("lambda_gen_rs".into())
         .set_statistics_enabled(EnabledStatistics::Chunk);
-    // Distinct by nature: a dictionary would only be given up after filling.
+    // Terms are distinct, so a dictionary is of no use; but a step leaves all before its redex, so a term
+    // begins like the one before it.
     for column in ["term", "next_term"] {
         builder = builder
             .set_column_dictionary_enabled(ColumnPath::from(column), false)
+            .set_column_encoding(ColumnPath::from(column), Encoding::DELTA_BYTE_ARRAY)
             .set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::None);
     }
     builder.build()

@@ -22,8 +22,15 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// A part holds every cycle: ten chunks, about 250k rows.
 pub const PART_CHUNKS: u64 = 10;
-/// Records and claims of parts, beside the splits' folders.
-pub const RECORDS: &str = ".parts";
+
+/// Where a run's files lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// `train/part-00000.parquet` and so on.
+    pub output: PathBuf,
+    /// What finished parts are known by; of no use when the run is done.
+    pub records: PathBuf,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -102,37 +109,42 @@ impl Encoder {
 /// What is known of a finished part.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Rows by split: train, val, test.
+    /// By split: train, val, test.
     pub rows: [u64; 3],
     pub bytes: [u64; 3],
-    /// xxh3-64 of the files, and of the claims.
+    /// xxh3-64 of the files.
     pub hashes: [u64; 3],
-    pub claims_hash: u64,
+    /// None for a part whose rows were decided elsewhere (`shards`).
+    pub claims_hash: Option<u64>,
     pub stats: Stats,
 }
 
-pub fn part_file(folder: &Path, split: Split, part: u64, format: Format) -> PathBuf {
-    folder.join(split.name()).join(format!("part-{part:05}.{}", format.extension()))
-}
+impl Places {
+    pub fn part(&self, split: Split, part: u64, format: Format) -> PathBuf {
+        self.output.join(split.name()).join(format!("part-{part:05}.{}", format.extension()))
+    }
 
-fn record_file(folder: &Path, part: u64, extension: &str) -> PathBuf {
-    folder.join(RECORDS).join(format!("part-{part:05}.{extension}"))
+    fn record(&self, part: u64, extension: &str) -> PathBuf {
+        self.records.join(format!("part-{part:05}.{extension}"))
+    }
 }
 
 fn partial(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{}.partial", path.file_name().unwrap_or_default().to_string_lossy()))
 }
 
-/// The record and the claims of a part, if it is whole.
-pub fn read_finished(folder: &Path, part: u64, format: Format) -> Option<(Record, Vec<u64>)> {
-    let record: Record = serde_json::from_slice(&fs::read(record_file(folder, part, "json")).ok()?).ok()?;
-    for (split, hash) in Split::ALL.into_iter().zip(record.hashes) {
-        if hash_of(&part_file(folder, split, part, format))? != hash {
-            return None;
-        }
-    }
-    let claims = fs::read(record_file(folder, part, "claims")).ok()?;
-    if xxhash_rust::xxh3::xxh3_64(&claims) != record.claims_hash {
+/// The record of a part, if its files are what it says.
+pub fn read_record(places: &Places, part: u64, format: Format) -> Option<Record> {
+    let record: Record = serde_json::from_slice(&fs::read(places.record(part, "json")).ok()?).ok()?;
+    let is_whole = |(split, hash)| hash_of(&places.part(split, part, format)) == Some(hash);
+    Split::ALL.into_iter().zip(record.hashes).all(is_whole).then_some(record)
+}
+
+/// The record and the ledger's changes of a part, if both are whole.
+pub fn read_finished(places: &Places, part: u64, format: Format) -> Option<(Record, Vec<u64>)> {
+    let record = read_record(places, part, format)?;
+    let claims = fs::read(places.record(part, "claims")).ok()?;
+    if Some(xxhash_rust::xxh3::xxh3_64(&claims)) != record.claims_hash {
         return None;
     }
     let words = claims.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
@@ -221,7 +233,7 @@ impl SplitFile {
 
 /// Takes a part's encoded chunks in order.
 pub struct PartWriter {
-    folder: PathBuf,
+    places: Places,
     part: u64,
     format: Format,
     files: Vec<SplitFile>,
@@ -230,15 +242,15 @@ pub struct PartWriter {
 }
 
 impl PartWriter {
-    pub fn create(folder: &Path, part: u64, format: Format) -> Result<Self> {
+    pub fn create(places: &Places, part: u64, format: Format) -> Result<Self> {
         let open = |split: Split| {
-            let path = part_file(folder, split, part, format);
+            let path = places.part(split, part, format);
             fs::create_dir_all(path.parent().expect("a part lies in its split's folder"))?;
             SplitFile::create(&path, split, format)
         };
         let files = Split::ALL.into_iter().map(open).collect::<Result<_>>()?;
-        fs::create_dir_all(folder.join(RECORDS))?;
-        Ok(Self { folder: folder.into(), part, format, files, record: Record::default(), changes: Vec::new() })
+        fs::create_dir_all(&places.records)?;
+        Ok(Self { places: places.clone(), part, format, files, record: Record::default(), changes: Vec::new() })
     }
 
     /// `rows`: the chunk's kept rows by split; `changes`: the ledger's by them.
@@ -259,13 +271,15 @@ impl PartWriter {
             self.record.hashes[split as usize] = file.hash.digest();
             self.record.bytes[split as usize] = file.bytes;
             drop(file);
-            let path = part_file(&self.folder, split, self.part, self.format);
+            let path = self.places.part(split, self.part, self.format);
             fs::rename(partial(&path), &path)?;
         }
-        self.record.claims_hash = xxhash_rust::xxh3::xxh3_64(&self.changes);
-        publish(&record_file(&self.folder, self.part, "claims"), &self.changes)?;
+        if !self.changes.is_empty() {
+            publish(&self.places.record(self.part, "claims"), &self.changes)?;
+            self.record.claims_hash = Some(xxhash_rust::xxh3::xxh3_64(&self.changes));
+        }
         let record = serde_json::to_vec(&self.record).expect("a record is plain data");
-        publish(&record_file(&self.folder, self.part, "json"), &record)?;
+        publish(&self.places.record(self.part, "json"), &record)?;
         Ok(self.record)
     }
 }

@@ -4,9 +4,13 @@ use crate::error::{LambdaError as Error, Result};
 use crate::parse::parse as parse_nodes;
 use crate::print::{print, to_string, to_string_with_span};
 use crate::plan::Cycle;
+use crate::claim::SplitShares;
+use crate::part::{Format, Places, Record};
+use crate::profile::Profile;
+use crate::run::{self, Spec};
 use crate::trace::Limits;
 use crate::write::{self, Order};
-use crate::{mistakes, reduce, term};
+use crate::{mistakes, reduce, shards, stats, term};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -160,7 +164,7 @@ fn write_traces<'py>(
     let cycle = Cycle { min_size, max_size, max_depth };
     let order = Order { seed, first_chunk, rows, cycle, limits: Limits { size_limit, max_steps }, workers };
     let mut raised = None;
-    let report = py.detach(|| write::write_traces(&path, &order, |done| proceed(done, progress.as_ref(), &mut raised)));
+    let report = py.detach(|| write::write_traces(&path, &order, |done| proceed(done as u64, progress.as_ref(), &mut raised)));
     let report = report.map_err(|error| raised.unwrap_or_else(|| error.into()))?;
     let out = PyDict::new(py);
     out.set_item("rows", report.rows)?;
@@ -170,12 +174,83 @@ fn write_traces<'py>(
 }
 
 /// Tells Python how far the work is, and sees Ctrl-C there. False, and why in `raised`, to stop.
-fn proceed(done: usize, progress: Option<&Py<PyAny>>, raised: &mut Option<PyErr>) -> bool {
+fn proceed(done: u64, progress: Option<&Py<PyAny>>, raised: &mut Option<PyErr>) -> bool {
     Python::attach(|py| {
         let told = progress.map_or(Ok(()), |call| call.call1(py, (done,)).map(|_| ()));
         *raised = told.and_then(|()| py.check_signals()).err();
         raised.is_none()
     })
+}
+
+/// What a run makes; all that its bytes depend on.
+#[pyclass(module = "lambda_gen_rs", frozen, eq)]
+#[derive(PartialEq)]
+struct RunSpec(Spec);
+
+#[pymethods]
+impl RunSpec {
+    #[new]
+    #[pyo3(signature = (*, seed, examples, profile = "covering", size_limit = 250, max_steps = 1000, format = "parquet", val_share = 0.01, test_share = 0.01))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(seed: u64, examples: u64, profile: &str, size_limit: usize, max_steps: usize, format: &str, val_share: f64, test_share: f64) -> Result<Self> {
+        let shares = SplitShares { val: millionths(val_share)?, test: millionths(test_share)? };
+        let limits = Limits { size_limit, max_steps };
+        let spec = Spec { seed, examples, profile: Profile::named(profile)?, limits, format: Format::named(format)?, shares };
+        spec.check()?;
+        Ok(Self(spec))
+    }
+    fn __repr__(&self) -> String {
+        format!("RunSpec({:?})", self.0)
+    }
+}
+
+fn millionths(share: f64) -> Result<u32> {
+    if !(0.0..=1.0).contains(&share) {
+        return Err(Error::new(format!("a split of share {share}. Shares are fractions of all roots; give 0 to 1.")));
+    }
+    Ok((share * 1e6).round() as u32)
+}
+
+#[pyfunction]
+#[pyo3(signature = (output, records, spec, *, workers = 1, progress = None))]
+fn write_run<'py>(py: Python<'py>, output: PathBuf, records: PathBuf, spec: Bound<'py, RunSpec>, workers: usize, progress: Option<Py<PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+    let places = Places { output, records };
+    let spec = &spec.get().0;
+    let mut raised = None;
+    let report = py.detach(|| run::write_run(&places, spec, workers, |done| proceed(done, progress.as_ref(), &mut raised)));
+    let report = report.map_err(|error| raised.unwrap_or_else(|| error.into()))?;
+    let out = reports(py, &report.parts)?;
+    out.set_item("reused", report.reused)?;
+    Ok(out)
+}
+
+#[pyfunction]
+fn scan_part(py: Python<'_>, path: PathBuf, spec: Bound<'_, RunSpec>, part: u64) -> Result<()> {
+    let spec = &spec.get().0;
+    py.detach(|| shards::scan(&path, spec, part))
+}
+
+#[pyfunction]
+fn resolve_parts(py: Python<'_>, folder: PathBuf, spec: Bound<'_, RunSpec>, scans: Vec<PathBuf>) -> Result<(u64, u64)> {
+    let spec = &spec.get().0;
+    let resolved = py.detach(|| shards::resolve(&folder, spec, &scans))?;
+    Ok((resolved.parts, resolved.rows))
+}
+
+#[pyfunction]
+fn write_part<'py>(py: Python<'py>, output: PathBuf, records: PathBuf, spec: Bound<'py, RunSpec>, part: u64, keep: PathBuf) -> PyResult<Bound<'py, PyAny>> {
+    let places = Places { output, records };
+    let spec = &spec.get().0;
+    let record = py.detach(|| shards::write(&places, spec, part, &keep))?;
+    reports(py, &[record])
+}
+
+/// The parts' records and the sum of their figures, as Python's own types.
+fn reports<'py>(py: Python<'py>, parts: &[Record]) -> PyResult<Bound<'py, PyAny>> {
+    let mut sum = stats::Stats::default();
+    parts.iter().for_each(|part| sum.merge(&part.stats));
+    let text = serde_json::json!({ "parts": parts, "stats": sum }).to_string();
+    py.import("json")?.call_method1("loads", (text,))
 }
 
 #[pymodule]
@@ -196,5 +271,10 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(reducts, m)?)?;
     m.add_function(wrap_pyfunction!(wrong_steps, m)?)?;
     m.add_function(wrap_pyfunction!(write_traces, m)?)?;
+    m.add_class::<RunSpec>()?;
+    m.add_function(wrap_pyfunction!(write_run, m)?)?;
+    m.add_function(wrap_pyfunction!(scan_part, m)?)?;
+    m.add_function(wrap_pyfunction!(resolve_parts, m)?)?;
+    m.add_function(wrap_pyfunction!(write_part, m)?)?;
     Ok(())
 }

@@ -46,17 +46,17 @@ impl Reducer {
     /// Writes to `out` what `nodes` becomes when the redex at `at` is contracted.
     /// False where an index would not fit a node; `out` is then of no use.
     pub fn contract<N: Node>(&mut self, nodes: &[N], at: usize, out: &mut Vec<N>) -> bool {
-        let (body, argument) = parts(nodes, at);
-        let (body_range, end) = (body, argument.end);
-        let argument = &nodes[argument];
-        let largest_free = self.find_free(argument);
+        let argument = subterm_end(nodes, at + 2);
+        let body = &nodes[at + 2..argument];
+        let (end, largest_free) = self.find_free(nodes, argument);
+        let argument = &nodes[argument..end];
         out.clear();
         out.extend_from_slice(&nodes[..at]);
 
         let mut deepest_paste = 0;
         let mut binders = 0;
         self.arguments.clear();
-        for &node in &nodes[body_range] {
+        for &node in body {
             if node == N::LAM {
                 binders += 1;
                 out.push(node);
@@ -87,13 +87,14 @@ impl Reducer {
         self.free.is_empty() || largest_free.saturating_add(deepest_paste) <= N::MAX_INDEX
     }
 
-    /// Notes the places of the free variables of `argument`; returns the largest index among them.
-    fn find_free<N: Node>(&mut self, argument: &[N]) -> u32 {
+    /// Notes the places of the free variables of the subterm at `start`; returns where it ends and the
+    /// largest index among them.
+    fn find_free<N: Node>(&mut self, nodes: &[N], start: usize) -> (usize, u32) {
         let mut largest = 0;
         let mut binders = 0;
         self.free.clear();
         self.arguments.clear();
-        for (place, &node) in argument.iter().enumerate() {
+        for (place, &node) in nodes[start..].iter().enumerate() {
             if node == N::LAM {
                 binders += 1;
             } else if node == N::APP {
@@ -103,10 +104,13 @@ impl Reducer {
                     self.free.push(place as u32);
                     largest = largest.max(node.index());
                 }
-                binders = self.arguments.pop().unwrap_or(0);
+                match self.arguments.pop() {
+                    Some(outside) => binders = outside,
+                    None => return (start + place + 1, largest),
+                }
             }
         }
-        largest
+        unreachable!("a flat term is complete")
     }
 }
 

@@ -1,8 +1,8 @@
 //! A chunk's kept steps as rows: what every output format writes and every figure counts.
 
-use crate::print::print;
-use crate::term::{depth, depth_of};
-use crate::trace::{Chunk, Step};
+use crate::measure::Printer;
+use crate::term::Node;
+use crate::trace::Chunk;
 
 pub struct Row<'a> {
     pub trace_id: i64,
@@ -34,50 +34,28 @@ pub fn trace_id(chunk: u64, trace: usize) -> i64 {
     ((chunk << 16) | trace as u64) as i64
 }
 
-#[derive(Default)]
-struct Printed {
-    text: Vec<u8>,
-    span: (usize, usize),
-}
-
-impl Printed {
-    fn print(&mut self, chunk: &Chunk, step: &Step) {
-        self.text.clear();
-        self.span = (0, 0);
-        print(chunk.nodes(step), &mut self.text, |node, start, end| {
-            if Some(node as u32) == step.redex {
-                self.span = (start, end);
-            }
-        });
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.text).expect("the notation is ASCII")
-    }
-}
-
 /// Calls `visit(trace number, row)` for each kept step, in order. A term that is next and then a row is
 /// printed once.
 pub fn for_each_row(chunk: &Chunk, keep: &[bool], mut visit: impl FnMut(usize, Row)) {
-    let (mut here, mut next) = (Printed::default(), Printed::default());
+    let (mut here, mut next) = (Printer::default(), Printer::default());
     for (number, trace) in chunk.traces.iter().enumerate() {
         let mut printed = None;
         for at in trace.steps.clone().filter(|&at| keep[at]) {
             let step = &chunk.steps[at];
+            let nodes = chunk.nodes(step);
             if printed == Some(at) {
                 std::mem::swap(&mut here, &mut next);
             } else {
-                here.print(chunk, step);
+                here.print(nodes, step.redex);
             }
-            let nodes = chunk.nodes(step);
-            let taken = step.redex.map(|redex| {
+            let taken = step.redex.map(|_| {
                 let after = &chunk.steps[at + 1];
-                next.print(chunk, after);
+                next.print(chunk.nodes(after), after.redex);
                 printed = Some(at + 1);
                 StepTaken {
                     next_term: next.text(),
-                    span: here.span,
-                    redex_depth: depth_of(nodes, redex as usize),
+                    span: here.measured.span,
+                    redex_depth: here.measured.redex_depth,
                     growth: i64::from(after.size) - i64::from(step.size),
                 }
             });
@@ -86,9 +64,9 @@ pub fn for_each_row(chunk: &Chunk, keep: &[bool], mut visit: impl FnMut(usize, R
                 step_k: step.step_k,
                 steps_total: trace.steps_total,
                 term: here.text(),
-                depth: depth(nodes),
+                depth: here.measured.depth,
                 size: step.size,
-                prefix: nodes.iter().take_while(|&&node| node == u8::MAX).count(),
+                prefix: nodes.iter().take_while(|&&node| node == u8::LAM).count(),
                 step: taken,
                 cycle: chunk.cycle,
                 stratum: trace.stratum.name(),

@@ -10,12 +10,11 @@
 
 use crate::claim::{words, Ledger, Split, SplitShares, Word};
 use crate::error::{LambdaError, Result};
-use crate::part::{publish, read_finished, Encoded, Encoder, Format, PartWriter, Record, PART_CHUNKS, RECORDS};
+use crate::part::{publish, read_finished, Encoded, Encoder, Format, PartWriter, Places, Record, PART_CHUNKS};
 use crate::pipeline::{self, Stages};
 use crate::plan::Roots;
 use crate::profile::Profile;
 use crate::trace::{Chunk, Limits};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
 
@@ -60,19 +59,19 @@ pub struct Report {
 /// A part that yields less than this share of its rows means that the terms run out.
 const BARREN_SHARE: f64 = 0.01;
 
-/// Makes `spec` in `folder`, going on from the parts that are finished there. `proceed(rows)` is asked ten
+/// Makes `spec` in `places`, going on from the parts that are finished there. `proceed(rows)` is asked ten
 /// times a second; False stops, and finished parts stay.
-pub fn write_run(folder: &Path, spec: &Spec, workers: usize, mut proceed: impl FnMut(u64) -> bool) -> Result<Report> {
+pub fn write_run(places: &Places, spec: &Spec, workers: usize, mut proceed: impl FnMut(u64) -> bool) -> Result<Report> {
     spec.check()?;
     if workers == 0 {
         return Err(LambdaError::new("workers=0. Nobody would work; give at least 1."));
     }
-    claim_folder(folder, spec)?;
+    claim_places(places, spec)?;
     let mut ledger = Ledger::new(spec.examples as usize, true);
     let mut parts = Vec::new();
     let mut made = 0;
     while made < spec.examples {
-        let Some((record, claims)) = read_finished(folder, parts.len() as u64, spec.format) else { break };
+        let Some((record, claims)) = read_finished(places, parts.len() as u64, spec.format) else { break };
         ledger.replay(&claims);
         made += record.rows.iter().sum::<u64>();
         parts.push(record);
@@ -83,7 +82,7 @@ pub fn write_run(folder: &Path, spec: &Spec, workers: usize, mut proceed: impl F
     let reused = parts.len();
     if made < spec.examples {
         let run = Run {
-            folder: folder.into(),
+            places,
             spec,
             roots: Roots::new(&spec.profile)?,
             encoder: Encoder::new(spec.format, spec.shares)?,
@@ -98,14 +97,14 @@ pub fn write_run(folder: &Path, spec: &Spec, workers: usize, mut proceed: impl F
     Ok(Report { parts, reused })
 }
 
-/// Makes sure that the finished parts in `folder`, if any, are of this very run.
-fn claim_folder(folder: &Path, spec: &Spec) -> Result<()> {
-    let file = folder.join(RECORDS).join("run");
+/// Makes sure that the finished parts in `places`, if any, are of this very run.
+fn claim_places(places: &Places, spec: &Spec) -> Result<()> {
+    let file = places.records.join("run");
     match std::fs::read_to_string(&file) {
         Ok(identity) if identity == spec.identity() => Ok(()),
-        Ok(_) => Err(LambdaError::new(format!("{} holds parts of another run. Going on would mix them; empty the folder, or give another.", folder.display()))),
+        Ok(_) => Err(LambdaError::new(format!("{} holds parts of another run. Going on would mix them; remove it, or give another folder.", places.records.display()))),
         Err(_) => {
-            std::fs::create_dir_all(folder.join(RECORDS))?;
+            std::fs::create_dir_all(&places.records)?;
             publish(&file, spec.identity().as_bytes())
         }
     }
@@ -124,7 +123,7 @@ struct Output {
 }
 
 struct Run<'a> {
-    folder: PathBuf,
+    places: &'a Places,
     spec: &'a Spec,
     roots: Roots,
     encoder: Encoder,
@@ -185,7 +184,7 @@ impl Stages for Run<'_> {
         let part = number / PART_CHUNKS;
         let writer = match &mut output.writer {
             Some(open) => open,
-            none => none.insert(PartWriter::create(&self.folder, part, self.spec.format)?),
+            none => none.insert(PartWriter::create(self.places, part, self.spec.format)?),
         };
         writer.append(chunk.encoded, chunk.rows, &chunk.changes)?;
         self.rows.fetch_add(chunk.rows.iter().sum(), Ordering::Relaxed);

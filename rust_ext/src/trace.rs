@@ -1,7 +1,7 @@
 //! Chunks of reduction traces: the unit of randomness and of parallel work.
 
 use crate::plan::{Roots, Stratum};
-use crate::reduce::{contracted_size, next_redex, Reducer};
+use crate::reduce::{next_redex, Reducer};
 use crate::sample::Random;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -107,8 +107,8 @@ impl Walker {
                 break;
             };
             let cut = step_k == limits.max_steps
-                || contracted_size(&self.term, at) > WORKING_FACTOR * limits.size_limit
-                || !self.reducer.contract(&self.term, at, &mut self.next);
+                || !self.reducer.contract(&self.term, at, &mut self.next)
+                || self.next.len() > WORKING_FACTOR * limits.size_limit;
             let is_row = is_row && !cut;
             if is_row || previous_is_row {
                 chunk.push(&self.term, hash, step_k, redex, is_row);

@@ -2,12 +2,13 @@
 mod boxed;
 
 use boxed::Tree;
+use lambda_gen_rs::measure::{Measured, Printer};
 use lambda_gen_rs::mistakes::wrong_steps;
 use lambda_gen_rs::parse::parse;
 use lambda_gen_rs::print::{to_string, to_string_with_span};
 use lambda_gen_rs::reduce::{contract_checked, contracted_size, next_redex, redexes, Reducer};
 use lambda_gen_rs::sample::Random;
-use lambda_gen_rs::term::{depth, is_closed};
+use lambda_gen_rs::term::{depth, depth_of, is_closed};
 
 const TERMS: usize = 200_000;
 
@@ -84,6 +85,24 @@ fn a_redexs_span_is_its_text_without_parentheses() {
             assert_eq!(redex[..], flat[at..at + redex.len()], "{text}");
         }
     }
+}
+
+#[test]
+fn the_one_pass_printer_equals_the_readable_one() {
+    let mut random = Random::new(6, 0);
+    let mut printer = Printer::default();
+    for _ in 0..100_000 {
+        let flat: Vec<u8> = random_tree(&mut random).to_flat();
+        for redex in redexes(&flat) {
+            printer.print(&flat, Some(redex as u32));
+            let (text, span) = to_string_with_span(&flat, redex);
+            assert_eq!(printer.text(), text);
+            assert_eq!(printer.measured, Measured { span, depth: depth(&flat), redex_depth: depth_of(&flat, redex) }, "{text}");
+        }
+    }
+    let wide: Vec<u8> = [vec![0xFF; 250], vec![0xFE, 249, 62]].concat();
+    printer.print(&wide, None);
+    assert_eq!(printer.text(), r"\.".repeat(250) + "{249}{62}");
 }
 
 #[test]

@@ -79,7 +79,7 @@ def test_progress_counts_rows_and_its_error_stops_without_a_file(tmp_path: pathl
 def test_an_order_that_cannot_be_met_says_why(tmp_path: pathlib.Path) -> None:
     for change, why in [
         ({"max_size": 5, "rows": 100_000}, "too few terms"),
-        ({"max_size": 300}, "2 to 254"),
+        ({"max_size": 300, "size_limit": 400}, "2 to 254"),
         ({"min_size": 60, "max_size": 60, "max_depth": 3}, "no closed term"),
         ({"size_limit": 10}, "size_limit"),
         ({"workers": 0}, "workers=0"),

@@ -3,6 +3,7 @@
 from ._native import (
     SOURCE_HASH,
     LambdaError,
+    RunSpec,
     Term,
     depth,
     is_closed,
@@ -11,8 +12,12 @@ from ._native import (
     redexes,
     reduces_to,
     reducts,
+    resolve_parts,
+    scan_part,
     size,
     step,
+    write_part,
+    write_run,
     write_traces,
     wrong_steps,
 )
@@ -20,6 +25,7 @@ from ._native import (
 __all__ = [
     "SOURCE_HASH",
     "LambdaError",
+    "RunSpec",
     "Term",
     "depth",
     "is_closed",
@@ -28,8 +34,12 @@ __all__ = [
     "redexes",
     "reduces_to",
     "reducts",
+    "resolve_parts",
+    "scan_part",
     "size",
     "step",
+    "write_part",
+    "write_run",
     "write_traces",
     "wrong_steps",
 ]

@@ -9,7 +9,7 @@ Spans are [start, end) in characters. No function recurses on its input, and eac
 
 import os
 from collections.abc import Callable
-from typing import TypedDict, final
+from typing import Literal, NotRequired, TypedDict, final
 
 SOURCE_HASH: str
 """Hash of the Rust sources of this build; 32 hexadecimal digits."""
@@ -80,6 +80,8 @@ def wrong_steps(text: str) -> dict[str, str]:
     wrong_redex is a reduct, but not the leftmost-outermost one. A closed term gives closed terms.
     """
 
+Path = str | os.PathLike[str]
+
 class TracesReport(TypedDict):
     rows: int
     duplicates: int
@@ -88,7 +90,7 @@ class TracesReport(TypedDict):
     """The next run that shall not draw the same roots begins at first_chunk + chunks."""
 
 def write_traces(
-    path: str | os.PathLike[str],
+    path: Path,
     *,
     seed: int,
     rows: int,
@@ -115,3 +117,106 @@ def write_traces(
     `progress` is called with the rows so far, on the calling thread. Ctrl-C, or an exception from
     `progress`, stops within a chunk and leaves no file. Raises LambdaError where there are not enough terms.
     """
+
+@final
+class RunSpec:
+    """A whole run of rows in parts: all that its bytes depend on, and nothing else.
+
+    examples    rows over all splits, met exactly
+    profile     covering (ten cycles: depth 6-15, size up to 80-200), shallow (five: depth 6-10, size up to
+                80-120), naive (a plain grammar walk in covering's limits), ood (depth 16-18, size 200-250)
+    size_limit  nodes of the largest row, at least the profile's largest root; longer terms of a trace are left
+                out and the trace goes on, up to twice the limit
+    max_steps   steps after which a trace is cut
+    val_share, test_share   fractions of the roots; the rest is train
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        examples: int,
+        profile: Literal["covering", "shallow", "naive", "ood"] | str = "covering",
+        size_limit: int = 250,
+        max_steps: int = 1000,
+        format: Literal["parquet", "jsonl"] | str = "parquet",
+        val_share: float = 0.01,
+        test_share: float = 0.01,
+    ) -> None: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __ne__(self, other: object) -> bool: ...
+
+class RunStats(TypedDict):
+    """Counts of rows. A histogram is a list: rows by value."""
+
+    rows: int
+    normal_forms: int
+    incomplete: int
+    growing: int
+    first_steps: int
+    """Rows with step_k 0 that are not normal; `growing_first_steps` counts those with growth > 0."""
+    growing_first_steps: int
+    prefixed: int
+    """At least three leading λs and not normal."""
+    under_ten_nodes: int
+    depth: list[int]
+    size: list[int]
+    redex_depth: list[int]
+    cycle: list[int]
+    stratum: dict[str, int]
+
+class PartRecord(TypedDict):
+    rows: list[int]
+    """By split: train, val, test; so are bytes and hashes (xxh3-64 of the files)."""
+    bytes: list[int]
+    hashes: list[int]
+    claims_hash: int | None
+    stats: RunStats
+
+class RunReport(TypedDict):
+    parts: list[PartRecord]
+    stats: RunStats
+    """Over all parts."""
+    reused: NotRequired[int]
+    """Parts that an earlier, unfinished run had made (`write_run` only)."""
+
+def write_run(
+    output: Path,
+    records: Path,
+    spec: RunSpec,
+    *,
+    workers: int = 1,
+    progress: Callable[[int], object] | None = None,
+) -> RunReport:
+    """Make the run in one process: `output/{train,val,test}/part-00000.parquet` and on, ≈ 250k rows a part.
+
+    Columns as in `write_traces`; JSON lines nest depth to stratum as `meta` and write target_span as a list.
+    No term is the input of two rows; no input term of val or test occurs in train, as input or output.
+    trace_id is unique over splits and parts, and a root's split is the same in every run. The bytes depend on
+    `spec` alone: not on `workers`, not on kills.
+
+    `records` keeps what finished parts are known by (for resuming: called again with the same arguments, the
+    run goes on after the last whole part); remove it when the run is done. A part whose file is missing or
+    changed is made again, with those after it.
+
+    `progress` is called with the rows so far on the calling thread, ten times a second. Ctrl-C (where the
+    calling thread is the main one), or an exception from `progress`, stops within a fraction of a second;
+    finished parts stay. Memory: about 18 bytes an example for the ledger, and 40 MB a worker.
+    Raises LambdaError where `records` is of another run, or there are not enough terms.
+    """
+
+def scan_part(path: Path, spec: RunSpec, part: int) -> None:
+    """For machines that share only files, first of three: write the hashes of part's steps to `path`.
+
+    A part is ten chunks: 250k rows before duplicates are removed, ≈ 235k after. ≈ 8 bytes a row."""
+
+def resolve_parts(folder: Path, spec: RunSpec, scans: list[Path]) -> tuple[int, int]:
+    """Second of three: decide the rows of the parts scanned, given in order from part 0.
+
+    Writes `folder/part-00000.keep` and on. Returns (parts with rows, rows); rows < spec.examples means that
+    more parts must be scanned, and all resolved again."""
+
+def write_part(output: Path, records: Path, spec: RunSpec, part: int, keep: Path) -> RunReport:
+    """Third of three: write the rows of `part` that its keep file names; returns a report of one part.
+
+    The files equal those of `write_run` byte for byte. A part that is whole is not made again."""
