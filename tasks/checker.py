@@ -7,7 +7,7 @@ A prompt's meta is JSON text that says what was asked:
     any_step       term                 any one-step reduct, or `normal form`
     make_normal    size                 a closed normal form of so many nodes
     make_reduces   target               a closed term that reduces to it in 1 to 100 leftmost-outermost steps
-    make_redexes   redexes[, size]      a closed term with so many redexes, counted by position[, and nodes]
+    make_redexes   redexes[, max_size]  a closed term with so many redexes, counted by position[, and at most so many nodes]
 
 The notation gives each term one spelling, so two right answers are the same exactly if their
 stripped texts are.
@@ -57,8 +57,11 @@ def check(meta: str | Mapping[str, Any], answer: str) -> bool:
                 return answer == next_term(asked["term"])
             case "any_step":
                 return answer in (lam.reducts(asked["term"]) or [NORMAL_FORM])
-            case "make_normal" | "make_redexes":
-                return _is_made(answer, asked.get("size"), asked.get("redexes", 0))
+            case "make_normal":
+                return lam.is_closed(answer) and lam.size(answer) == asked["size"] and not lam.redexes(answer)
+            case "make_redexes":
+                small = lam.size(answer) <= asked.get("max_size", MAX_NODES)
+                return lam.is_closed(answer) and small and len(lam.redexes(answer)) == asked["redexes"]
             case "make_reduces":
                 return _reduces(answer, asked["target"])
     except lam.LambdaError:
@@ -70,11 +73,6 @@ def next_term(term: str) -> str:
     """The right answer to one step. Raises LambdaError where `term` is none."""
     stepped = lam.step(term)
     return stepped[0] if stepped else NORMAL_FORM
-
-
-def _is_made(answer: str, size: int | None, redexes: int) -> bool:
-    term = lam.parse(answer)
-    return term.is_closed and size in (None, term.size) and len(lam.redexes(answer)) == redexes
 
 
 def _reduces(answer: str, target: str) -> bool:

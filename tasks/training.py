@@ -18,7 +18,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerContr
 WHOLE = ".whole"
 
 datasets.disable_progress_bars()
-warnings.filterwarnings("ignore", message=".gradient_checkpointing. is deprecated")  # TRL's own default sets it
+warnings.filterwarnings("ignore", message=".*gradient_checkpointing. is deprecated")  # TRL's own default sets it
 
 
 def device_arguments() -> dict[str, Any]:

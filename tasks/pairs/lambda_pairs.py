@@ -148,15 +148,17 @@ def _normal_forms(rng: random.Random, params: PairsParams) -> Iterator[Draft]:
 
 
 def _redexes(rng: random.Random, params: PairsParams) -> Iterator[Draft]:
-    """Sizes from the least that holds so many redexes up to six nodes more."""
+    """Sizes from the least that holds so many redexes; the limit leaves up to six nodes more."""
     while True:
         redexes = rng.randint(1, params.max_redexes)
-        size = 3 * redexes + 2 + rng.randint(0, 6)
+        least = 3 * redexes + 2
+        limit = least + rng.randint(0, 6)
+        size = rng.randint(least, limit)
         if not count_terms(size, 0, redexes):
             continue
         chosen = random_term(rng, size, redexes)
         wrong = [text for text in made_mistakes(rng, size, redexes, chosen) if len(lam.redexes(text)) != redexes]
-        yield {"redexes": redexes, "size": size}, chosen, wrong
+        yield {"redexes": redexes, "max_size": limit}, chosen, wrong
 
 
 def _reducing(rng: random.Random, terms: pl.DataFrame, params: PairsParams) -> Iterator[Draft]:

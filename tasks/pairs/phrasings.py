@@ -35,9 +35,9 @@ MAKE_REDEXES = tuple(
     for verb, what in product(
         _VERBS,
         (
-            "{redexes} redexes and {size} nodes",
-            "{size} nodes and {redexes} redexes",
-            "{redexes} redexes, size {size}",
+            "{redexes} redexes and at most {max_size} nodes",
+            "at most {max_size} nodes and {redexes} redexes",
+            "{redexes} redexes, size up to {max_size}",
         ),
     )
 )

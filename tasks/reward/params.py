@@ -6,10 +6,10 @@ from tasks.params import Params
 class RewardParams(Params):
     """The reward model: which of two answers is preferred."""
 
-    max_steps: int = Field(100, ge=1, description="optimizer steps at most")
+    max_steps: int = Field(200, ge=1, description="optimizer steps at most")
     max_epochs: float = Field(4, gt=0, description="passes over the data at most")
     batch: int = Field(32, ge=1, description="pairs a step")
     learning_rate: float = Field(5e-4, gt=0, description="peak learning rate, linear decay with 5 % warm-up")
     max_length: int = Field(512, ge=8, description="tokens of prompt and answer; longer pairs are left out and counted")
-    save_steps: int = Field(50, ge=1, description="steps between checkpoints")
+    save_steps: int = Field(100, ge=1, description="steps between checkpoints")
     seed: int = Field(0, ge=0, description="seed of the head's weights and of the order")

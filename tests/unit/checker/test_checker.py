@@ -14,7 +14,7 @@ METAS = [
     {"family": "any_step", "term": TERM},
     {"family": "make_normal", "size": 4},
     {"family": "make_reduces", "target": r"\.0"},
-    {"family": "make_redexes", "redexes": 1, "size": 7},
+    {"family": "make_redexes", "redexes": 1, "max_size": 7},
 ]
 
 
@@ -33,8 +33,8 @@ METAS = [
         ({"family": "make_reduces", "target": r"\.0"}, r"(\.0)(\.0)", True),
         ({"family": "make_reduces", "target": r"\.0"}, r"\.0", False),
         ({"family": "make_reduces", "target": r"(\.00)(\.00)"}, r"(\.00)(\.00)", True),
-        ({"family": "make_redexes", "redexes": 1, "size": 5}, r"(\.0)(\.0)", True),
-        ({"family": "make_redexes", "redexes": 1, "size": 6}, r"(\.0)(\.0)", False),
+        ({"family": "make_redexes", "redexes": 1, "max_size": 5}, r"(\.0)(\.0)", True),
+        ({"family": "make_redexes", "redexes": 1, "max_size": 4}, r"(\.0)(\.0)", False),
         ({"family": "make_redexes", "redexes": 2}, r"(\.0)(\.0)", False),
     ],
 )
