@@ -7,7 +7,7 @@ A prompt's meta is JSON text that says what was asked:
     any_step       term                 any one-step reduct, or `normal form`
     make_normal    size                 a closed normal form of so many nodes
     make_reduces   target               a closed term that reduces to it in 1 to 100 leftmost-outermost steps
-    make_redexes   redexes[, max_size]  a closed term with so many redexes, counted by position[, and at most so many nodes]
+    make_redexes   redexes[, max_size]  a closed term with so many redexes, counted by position[, and no more nodes]
 
 The notation gives each term one spelling, so two right answers are the same exactly if their
 stripped texts are.

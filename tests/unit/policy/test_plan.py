@@ -1,0 +1,109 @@
+"""Which prompts an arm trains on, and with what reward."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from transformers import LlamaForSequenceClassification
+
+from tasks.errors import TrainingError
+from tasks.policy.params import PolicyParams
+from tasks.policy.plan import count_table, draw_schedule, trainable
+from tasks.policy.rewards import Seen, checker_reward, model_reward
+from tasks.rewards import RewardMix
+from tasks.scoring import score_answers
+from tasks.sft.scratch import small_llama, train_tokenizer
+
+TOKENIZER = train_tokenizer(["a prompt", "normal form"] * 9, 300)
+PARAMS = PolicyParams(max_steps=50, batch=8, generations=4)
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> tuple[Path, Path]:
+    prompts = pl.DataFrame(
+        {
+            "id": ["a", "b", "c", "long"],
+            "prompt": ["a prompt", "another", "held out", "word " * 50],
+            "source": ["s"] * 4,
+            "count": [1] * 4,
+            "split": ["train", "train", "eval", "train"],
+            "meta": [None] * 4,
+        },
+        schema_overrides={"meta": pl.String},
+    )
+    weights = pl.DataFrame({"id": ["long", "c", "b", "a"], "density": [0.1] * 4, "weight": [1.0, 1.0, 3.0, 1.0]})
+    prompts.write_parquet(tmp_path / "prompts.parquet")
+    weights.write_parquet(tmp_path / "weights.parquet")
+    return tmp_path / "prompts.parquet", tmp_path / "weights.parquet"
+
+
+def test_held_out_and_over_long_prompts_are_never_drawn(tables: tuple[Path, Path]) -> None:
+    table = trainable(*tables, TOKENIZER, 20)
+    assert dict(table.select("id", "weight").iter_rows()) == {"a": 1.0, "b": 3.0}
+    assert len(draw_schedule("density", table, PARAMS)) == PARAMS.groups == 100
+
+
+def test_arms_differ_by_their_weights_alone(tables: tuple[Path, Path]) -> None:
+    table = trainable(*tables, TOKENIZER, 20)
+    count = lambda arm: dict(draw_schedule(arm, table, PARAMS).group_by("id").len().iter_rows())  # noqa: E731
+    assert count("uniform") == {"a": 50, "b": 50}
+    assert count("density") == {"a": 25, "b": 75}
+
+
+def test_a_prompt_without_a_weight_is_named(tables: tuple[Path, Path], tmp_path: Path) -> None:
+    pl.read_parquet(tables[1]).head(3).write_parquet(tmp_path / "few.parquet")
+    with pytest.raises(TrainingError, match="Prompt a has no weight"):
+        trainable(tables[0], tmp_path / "few.parquet", TOKENIZER, 20)
+
+
+def test_no_prompt_short_enough_is_an_error(tables: tuple[Path, Path]) -> None:
+    with pytest.raises(TrainingError, match=r"--policy\.max-prompt"):
+        trainable(*tables, TOKENIZER, 1)
+
+
+def test_the_checker_rewards_right_answers_and_leaves_the_rest_to_the_model() -> None:
+    meta = json.dumps({"family": "make_normal", "size": 2})
+    reward = checker_reward(RewardMix(checker_weight=2.0))
+    assert reward(completions=["\\.0", " \\.0", "\\.1", "x"], meta=[meta, meta, meta, None]) == [2.0, 2.0, 0.0, None]
+
+
+def test_the_model_scores_a_finished_completion_with_its_end_token() -> None:
+    torch.manual_seed(0)
+    llama = small_llama(TOKENIZER, hidden=16, layers=1, heads=2, positions=64, seed=0)
+    llama.config.num_labels = 1
+    judge = LlamaForSequenceClassification(llama.config)
+    reward = model_reward(judge, TOKENIZER, RewardMix(model_weight=0.5))
+    tokens = TOKENIZER("normal form")["input_ids"]
+    finished, cut, beside_checker = reward(
+        completion_ids=[[*tokens, TOKENIZER.eos_token_id], tokens, [*tokens, TOKENIZER.eos_token_id]],
+        text=["a prompt"] * 3,
+        meta=[None, None, "{}"],
+    )
+    expected = score_answers(judge, TOKENIZER, ["a prompt"], ["normal form"])[0]
+    assert finished == pytest.approx(expected, abs=1e-5)
+    assert beside_checker == pytest.approx(expected / 2, abs=1e-5)
+    assert abs(cut - expected) > 1e-4
+
+
+def test_what_was_seen_survives_a_kill_and_a_repeated_step_counts_once(
+    tmp_path: Path, tables: tuple[Path, Path]
+) -> None:
+    def step(seen: Seen, number: int, ids: list[str]) -> None:
+        state = SimpleNamespace(global_step=number)
+        assert seen(completions=ids, id=ids, text=ids, trainer_state=state) == [0.0] * len(ids)
+
+    seen = Seen(tmp_path / "work", 2)
+    step(seen, 0, ["a", "a"])
+    step(seen, 1, ["b", "b"])
+    again = Seen(tmp_path / "work", 2)
+    step(again, 1, ["b", "b"])
+    step(again, 2, ["b", "b"])
+    assert again.groups() == {"a": 1.0, "b": 2.0}
+    table = trainable(*tables, TOKENIZER, 20)
+    schedule = table[np.array([0, 1, 1])]
+    counts = count_table("uniform", table, schedule, again)
+    assert counts.select("id", "drawn", "seen").rows() == [("a", 1, 1.0), ("b", 2, 2.0)]
