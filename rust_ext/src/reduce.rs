@@ -16,8 +16,19 @@ pub fn is_redex<N: Node>(nodes: &[N], at: usize) -> bool {
 
 /// The first redex at or after `from`, by the position of its application.
 pub fn next_redex<N: Node>(nodes: &[N], from: usize) -> Option<usize> {
-    let pair = |w: &[N]| w[0] == N::APP && w[1] == N::LAM;
-    nodes.get(from..)?.windows(2).position(pair).map(|i| from + i)
+    /// Pairs that are looked at together, without branches between them.
+    const BLOCK: usize = 16;
+    let rest = nodes.get(from..)?;
+    let is_pair = |i: usize| rest[i] == N::APP && rest[i + 1] == N::LAM;
+    let mut start = 0;
+    while start + BLOCK < rest.len() {
+        let block: &[N; BLOCK + 1] = rest[start..=start + BLOCK].try_into().expect("the block's length");
+        if (0..BLOCK).fold(false, |any, i| any | ((block[i] == N::APP) & (block[i + 1] == N::LAM))) {
+            break;
+        }
+        start += BLOCK;
+    }
+    (start..rest.len().saturating_sub(1)).find(|&i| is_pair(i)).map(|i| from + i)
 }
 
 /// All redexes, by the positions of their applications.
@@ -38,7 +49,10 @@ pub fn parts<N: Node>(nodes: &[N], at: usize) -> (std::ops::Range<usize>, std::o
 /// Contracts redexes; keeps its scratch memory between calls.
 #[derive(Default)]
 pub struct Reducer {
-    arguments: Vec<u32>,
+    binders: Binders,
+    /// The body's variables that are the redex's or free: place and λs above.
+    events: Vec<(u32, u32)>,
+    /// The places of the argument's free variables.
     free: Vec<u32>,
 }
 
@@ -46,71 +60,116 @@ impl Reducer {
     /// Writes to `out` what `nodes` becomes when the redex at `at` is contracted.
     /// False where an index would not fit a node; `out` is then of no use.
     pub fn contract<N: Node>(&mut self, nodes: &[N], at: usize, out: &mut Vec<N>) -> bool {
-        let argument = subterm_end(nodes, at + 2);
-        let body = &nodes[at + 2..argument];
-        let (end, largest_free) = self.find_free(nodes, argument);
-        let argument = &nodes[argument..end];
+        let (argument, deepest_paste) = self.find_events(nodes, at + 2);
+        // A copy that stays above all λs of the body is verbatim.
+        let (end, largest_free) = match deepest_paste {
+            0 => (subterm_end(nodes, argument), 0),
+            _ => self.find_free(nodes, argument),
+        };
         out.clear();
         out.extend_from_slice(&nodes[..at]);
-
-        let mut deepest_paste = 0;
-        let mut binders = 0;
-        self.arguments.clear();
-        for &node in body {
-            if node == N::LAM {
-                binders += 1;
-                out.push(node);
+        let mut copied = at + 2;
+        for &(place, binders) in &self.events {
+            let index = nodes[place as usize].index();
+            out.extend_from_slice(&nodes[copied..place as usize]);
+            copied = place as usize + 1;
+            if index > binders {
+                out.push(N::var(index - 1));
                 continue;
             }
-            if node == N::APP {
-                self.arguments.push(binders);
-                out.push(node);
-                continue;
-            }
-            let index = node.index();
-            if index == binders {
-                let start = out.len();
-                out.extend_from_slice(argument);
-                if binders > 0 {
-                    deepest_paste = deepest_paste.max(binders);
-                    for &place in &self.free {
-                        let node = &mut out[start + place as usize];
-                        *node = N::var((node.index().wrapping_add(binders)).min(N::MAX_INDEX));
-                    }
+            let start = out.len();
+            out.extend_from_slice(&nodes[argument..end]);
+            if binders > 0 {
+                for &place in &self.free {
+                    let node = &mut out[start + place as usize];
+                    *node = N::var(node.index().saturating_add(binders).min(N::MAX_INDEX));
                 }
-            } else {
-                out.push(if index > binders { N::var(index - 1) } else { node });
             }
-            binders = self.arguments.pop().unwrap_or(0);
         }
+        out.extend_from_slice(&nodes[copied..argument]);
         out.extend_from_slice(&nodes[end..]);
-        self.free.is_empty() || largest_free.saturating_add(deepest_paste) <= N::MAX_INDEX
+        largest_free.saturating_add(deepest_paste) <= N::MAX_INDEX || deepest_paste == 0 || self.free.is_empty()
+    }
+
+    /// Notes what changes in the body at `start`; returns where it ends and the most λs above a copy.
+    fn find_events<N: Node>(&mut self, nodes: &[N], start: usize) -> (usize, u32) {
+        let mut deepest_paste = 0;
+        self.events.clear();
+        let mut walk = self.binders.walk(nodes.len() - start);
+        let mut place = start;
+        while !walk.is_over() {
+            let (node, binders) = (nodes[place], walk.above());
+            if node < N::APP && node.index() >= binders {
+                self.events.push((place as u32, binders));
+                deepest_paste = deepest_paste.max(if node.index() == binders { binders } else { 0 });
+            }
+            walk.pass(node);
+            place += 1;
+        }
+        (place, deepest_paste)
     }
 
     /// Notes the places of the free variables of the subterm at `start`; returns where it ends and the
     /// largest index among them.
     fn find_free<N: Node>(&mut self, nodes: &[N], start: usize) -> (usize, u32) {
         let mut largest = 0;
-        let mut binders = 0;
         self.free.clear();
-        self.arguments.clear();
-        for (place, &node) in nodes[start..].iter().enumerate() {
-            if node == N::LAM {
-                binders += 1;
-            } else if node == N::APP {
-                self.arguments.push(binders);
-            } else {
-                if node.index() >= binders {
-                    self.free.push(place as u32);
-                    largest = largest.max(node.index());
-                }
-                match self.arguments.pop() {
-                    Some(outside) => binders = outside,
-                    None => return (start + place + 1, largest),
-                }
+        let mut walk = self.binders.walk(nodes.len() - start);
+        let mut place = start;
+        while !walk.is_over() {
+            let node = nodes[place];
+            if node < N::APP && node.index() >= walk.above() {
+                self.free.push((place - start) as u32);
+                largest = largest.max(node.index());
             }
+            walk.pass(node);
+            place += 1;
         }
-        unreachable!("a flat term is complete")
+        (place, largest)
+    }
+}
+
+/// Counts the λs above each node of a subterm, in preorder.
+#[derive(Default)]
+struct Binders {
+    /// The λs above each argument that is still to come; below them the end.
+    arguments: Vec<u32>,
+}
+
+struct BindersWalk<'a> {
+    arguments: &'a mut [u32],
+    waiting: usize,
+    above: u32,
+}
+
+impl Binders {
+    fn walk(&mut self, nodes: usize) -> BindersWalk<'_> {
+        if self.arguments.len() < nodes + 2 {
+            self.arguments.resize(nodes + 2, 0);
+        }
+        self.arguments[0] = 0;
+        BindersWalk { arguments: &mut self.arguments, waiting: 1, above: 0 }
+    }
+}
+
+impl BindersWalk<'_> {
+    fn above(&self) -> u32 {
+        self.above
+    }
+
+    fn is_over(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// Goes on behind `node`. Without branches: which node comes next is as good as random.
+    #[inline(always)]
+    fn pass<N: Node>(&mut self, node: N) {
+        let is_variable = node < N::APP;
+        self.arguments[self.waiting] = self.above;
+        self.waiting = self.waiting + usize::from(node == N::APP) - usize::from(is_variable);
+        let below = self.above + u32::from(node == N::LAM);
+        let beside = self.arguments[self.waiting];
+        self.above = if is_variable { beside } else { below };
     }
 }
 

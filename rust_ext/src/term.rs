@@ -3,8 +3,8 @@
 //! `λ.0 0` is `[LAM, APP, 0, 0]`. A node is a `u32` wherever input is unbounded, a byte in the
 //! generator, whose terms are small; the algorithms are written once for both.
 
-/// One symbol of a flat term: abstraction, application or a variable's index.
-pub trait Node: Copy + Eq + std::fmt::Debug + Send + Sync + 'static {
+/// One symbol of a flat term: a variable's index, application or abstraction, in this order.
+pub trait Node: Copy + Ord + std::fmt::Debug + Send + Sync + 'static {
     const LAM: Self;
     const APP: Self;
     const MAX_INDEX: u32;
@@ -35,15 +35,10 @@ node!(u32);
 
 /// Where the subterm that starts at `start` ends (exclusive).
 pub fn subterm_end<N: Node>(nodes: &[N], start: usize) -> usize {
-    let mut missing = 1usize;
+    let mut missing = 1;
     let mut at = start;
     while missing > 0 {
-        let node = nodes[at];
-        if node == N::APP {
-            missing += 1;
-        } else if node != N::LAM {
-            missing -= 1;
-        }
+        missing = missing + usize::from(nodes[at] == N::APP) - usize::from(nodes[at] < N::APP);
         at += 1;
     }
     at
