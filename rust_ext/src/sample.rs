@@ -153,7 +153,7 @@ pub fn plant_growth(random: &mut Random, nodes: &mut [u8], at: usize) -> bool {
     if leaves.len() < least {
         return false;
     }
-    let copies = least + random.below((leaves.len() - least + 1).min(3));
+    let copies = least + random.below((leaves.len() - least + 1).min(4));
     for chosen in 0..copies {
         let other = random.between(chosen, leaves.len() - 1);
         leaves.swap(chosen, other);
