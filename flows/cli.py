@@ -102,9 +102,11 @@ def _is_users(error: BaseException) -> bool:
 def _message(error: Exception) -> str:
     if isinstance(error, KatflowError):
         return str(error)
-    known = isinstance(error, OSError) and error.strerror
-    what = f"{error.strerror} at {error.filename}" if known and error.filename else str(error)
-    what = "the disk is full" if NO_SPACE in what else what
+    what = str(error)
+    if NO_SPACE in what:
+        what = "the disk is full"
+    elif isinstance(error, OSError) and error.filename:
+        what = f"{error.strerror} at {error.filename}"
     return f"{what}. Nothing half-written is taken for whole; mend it and run the same command again."
 
 

@@ -24,9 +24,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "experiment": {
         "terms": {"rows": 200_000},
         "pairs": {"count": 100_000},
-        "sft": {"max_steps": 10_000, "hidden": 256, "layers": 6},
-        "reward": {"max_steps": 5000},
-        "policy": {"max_steps": 2000},
+        "sft": {"max_steps": 10_000, "max_tokens": None, "hidden": 256, "layers": 6},
+        "reward": {"max_steps": 5000, "max_tokens": None},
+        "policy": {"max_steps": 2000, "max_tokens": None},
         "diversity": {"prompts": 1000, "completions": 16},
     },
 }

@@ -7,7 +7,7 @@ once it is marked whole, so that a kill in the middle of saving costs one interv
 import math
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,16 @@ def common_arguments(work: Path, *, max_steps: int, save_steps: int, seed: int) 
     }
 
 
-def steps_to_train(examples: int, batch: int, max_steps: int, max_epochs: float) -> int:
-    """Optimizer steps within both limits, at least one."""
-    return max(1, min(max_steps, math.ceil(max_epochs * examples / batch)))
+def steps_to_train(
+    lengths: Sequence[int], batch: int, *, max_steps: int, max_epochs: float = math.inf, max_tokens: int | None = None
+) -> int:
+    """Optimizer steps within all limits, at least one.
+
+    lengths: tokens of each example.  max_tokens: tokens over the whole run, padding aside; None is no limit.
+    """
+    by_epochs = max_epochs * len(lengths) / batch
+    by_tokens = math.inf if max_tokens is None else max_tokens * len(lengths) / (batch * max(1, sum(lengths)))
+    return max(1, math.floor(min(max_steps, math.ceil(by_epochs) if by_epochs < math.inf else by_epochs, by_tokens)))
 
 
 def train(trainer: Trainer, work: Path, progress: Callable[[float], None]) -> list[dict[str, float]]:

@@ -14,7 +14,10 @@ class PolicyParams(Params):
     arms: list[Arm] = Field(
         ["uniform", "density"], min_length=1, json_schema_extra=HOW, description="ways of choosing prompts to train"
     )
-    max_steps: int = Field(200, ge=1, description="optimizer steps of each arm")
+    max_steps: int = Field(200, ge=1, description="optimizer steps of each arm at most")
+    max_tokens: int | None = Field(
+        1_000_000, ge=1, description="tokens to train on at most, padding aside: what bounds a run on long texts"
+    )
     batch: int = Field(64, ge=2, description="completions a step")
     generations: int = Field(8, ge=2, description="completions of one prompt, compared with each other")
     max_completion: int = Field(32, ge=1, description="tokens of a completion")
@@ -39,8 +42,3 @@ class PolicyParams(Params):
         if len(set(self.arms)) != len(self.arms):
             raise ValueError(f"arms names one twice: {', '.join(self.arms)}")
         return self
-
-    @property
-    def groups(self) -> int:
-        """Prompts to draw for a run: one for each group of completions."""
-        return self.max_steps * self.batch // self.generations

@@ -11,10 +11,11 @@ from tasks.policy.rewards import Seen
 from tasks.policy.schedule import expected_counts, systematic_schedule
 from tasks.prompting import prompt_ids
 from tasks.tables import PROMPTS, WEIGHTS, read_table
+from tasks.training import steps_to_train
 
 
 def trainable(prompts: Path, weights: Path, tokenizer: PreTrainedTokenizerBase, max_prompt: int) -> pl.DataFrame:
-    """Training prompts of at most max_prompt tokens with their weights: id, prompt, meta, weight.
+    """Training prompts of at most max_prompt tokens with their weights: id, prompt, meta, weight, tokens.
 
     Raises TrainingError where none is left.
     """
@@ -26,10 +27,11 @@ def trainable(prompts: Path, weights: Path, tokenizer: PreTrainedTokenizerBase, 
     if table["weight"].null_count():
         missing = table.filter(pl.col("weight").is_null())["id"][0]
         raise TrainingError(f"Prompt {missing} has no weight, so it could never be drawn. Weigh these prompts again.")
-    short = pl.Series([len(prompt_ids(text, tokenizer)) <= max_prompt for text in table["prompt"]], dtype=pl.Boolean)
-    if not short.any():
+    lengths = [len(prompt_ids(text, tokenizer)) for text in table["prompt"]]
+    short = table.with_columns(tokens=pl.Series(lengths, dtype=pl.Int64)).filter(pl.col("tokens") <= max_prompt)
+    if short.is_empty():
         raise TrainingError(f"No training prompt has at most {max_prompt} tokens. Raise --policy.max-prompt.")
-    return table.filter(short).select("id", "prompt", "meta", "weight")
+    return short.select("id", "prompt", "meta", "weight", "tokens")
 
 
 def arm_weights(arm: Arm, table: pl.DataFrame) -> pl.Series:
@@ -39,7 +41,14 @@ def arm_weights(arm: Arm, table: pl.DataFrame) -> pl.Series:
 
 def draw_schedule(arm: Arm, table: pl.DataFrame, params: PolicyParams) -> pl.DataFrame:
     """The rows of `table` in training order, one for each group of completions."""
-    return table[systematic_schedule(arm_weights(arm, table).to_numpy(), params.groups, params.seed)]
+    steps = steps_to_train(
+        (table["tokens"] + params.max_completion).to_list(),
+        params.batch,
+        max_steps=params.max_steps,
+        max_tokens=params.max_tokens,
+    )
+    groups = steps * params.batch // params.generations
+    return table[systematic_schedule(arm_weights(arm, table).to_numpy(), groups, params.seed)]
 
 
 def count_table(arm: Arm, table: pl.DataFrame, schedule: pl.DataFrame, seen: Seen) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from tasks.policy.params import Arm, PolicyParams
 from tasks.reporting import progress, show_table
 
 
-@cached_task("train policy {arm}, {params.max_steps} steps")
+@cached_task("train policy {arm}, at most {params.max_steps} steps")
 def train_policy(
     arm: Arm, prompts: Artifact, weights: Artifact, sft: Artifact, reward: Artifact, params: PolicyParams
 ) -> Artifact:

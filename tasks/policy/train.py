@@ -35,6 +35,7 @@ def train_grpo(
     The rewards are added; `seen` is called with every batch and adds nothing.
     Goes on from the last whole checkpoint in `work`.
     """
+    steps = len(schedule) * params.generations // params.batch
     data = Dataset.from_dict(
         {
             "prompt": [as_prompt(text, tokenizer) for text in schedule["prompt"]],
@@ -44,7 +45,7 @@ def train_grpo(
         }
     )
     arguments = GRPOConfig(
-        **common_arguments(work, max_steps=params.max_steps, save_steps=params.save_steps, seed=params.seed),
+        **common_arguments(work, max_steps=steps, save_steps=params.save_steps, seed=params.seed),
         per_device_train_batch_size=params.batch,
         num_generations=params.generations,
         max_completion_length=params.max_completion,
@@ -52,7 +53,7 @@ def train_grpo(
         num_train_epochs=1,
         learning_rate=params.learning_rate,
         lr_scheduler_type="constant_with_warmup",
-        warmup_steps=max(1, params.max_steps // 20),
+        warmup_steps=max(1, steps // 20),
         beta=params.beta,
         loss_type=params.loss_type,
         scale_rewards=params.scale_rewards,

@@ -6,7 +6,7 @@ from tasks.reporting import progress, show_table
 from tasks.reward.params import RewardParams
 
 
-@cached_task("train reward model, {params.max_steps} steps")
+@cached_task("train reward model, at most {params.max_steps} steps")
 def train_reward_model(pairs: Artifact, sft: Artifact, params: RewardParams) -> Artifact:
     """Train a reward model from the SFT model.
 

@@ -31,7 +31,13 @@ def train_reward(
         raise TrainingError(
             "No pair is short enough to train the reward model on. Raise --reward.max-length, or give shorter pairs."
         )
-    steps = steps_to_train(len(pairs), params.batch, params.max_steps, params.max_epochs)
+    steps = steps_to_train(
+        token_lengths(tokenizer, pairs).sum_horizontal().to_list(),
+        params.batch,
+        max_steps=params.max_steps,
+        max_epochs=params.max_epochs,
+        max_tokens=params.max_tokens,
+    )
     data = Dataset.from_dict(
         {
             "prompt": [as_prompt(text, tokenizer) for text in pairs["prompt"]],
@@ -54,11 +60,17 @@ def short_enough(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: pl.DataFrame, max_length: int
 ) -> pl.DataFrame:
     """The pairs of which both sides, with prompt and end, have at most max_length tokens."""
-    limit = min(max_length, context_length(model)) - 1
-    prompts = [len(prompt_ids(text, tokenizer)) for text in pairs["prompt"]]
-    sides = (
-        [tokenizer(pairs[side].to_list())["input_ids"] for side in ("chosen", "rejected")] if len(pairs) else [[], []]
-    )
-    return pairs.filter(
-        pl.Series([p + max(len(c), len(r)) <= limit for p, c, r in zip(prompts, *sides, strict=True)], dtype=pl.Boolean)
+    longest = token_lengths(tokenizer, pairs).max_horizontal()
+    return pairs.filter(longest <= min(max_length, context_length(model)))
+
+
+def token_lengths(tokenizer: PreTrainedTokenizerBase, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Tokens of each pair's two sides, prompt and end with each: columns chosen and rejected."""
+    prompts = [len(prompt_ids(text, tokenizer)) + 1 for text in pairs["prompt"]]
+    return pl.DataFrame(
+        {
+            side: [p + len(tokenizer(text)["input_ids"]) for p, text in zip(prompts, pairs[side], strict=True)]
+            for side in ("chosen", "rejected")
+        },
+        schema={"chosen": pl.Int64, "rejected": pl.Int64},
     )

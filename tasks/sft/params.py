@@ -17,6 +17,9 @@ class SftParams(Params):
     vocabulary: int = Field(1024, ge=300, description="tokens of the small model's own tokenizer")
     max_steps: int = Field(1000, ge=1, description="optimizer steps at most")
     max_epochs: float = Field(8, gt=0, description="passes over the data at most")
+    max_tokens: int | None = Field(
+        2_500_000, ge=1, description="tokens to train on at most, padding aside: what bounds a run on long texts"
+    )
     batch: int = Field(64, ge=1, description="examples a step")
     learning_rate: float = Field(3e-3, gt=0, description="peak learning rate, cosine with 5 % warm-up")
     max_length: int = Field(256, ge=8, description="tokens of prompt and answer; longer examples are cut and counted")

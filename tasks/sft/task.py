@@ -13,7 +13,7 @@ def find_sft_model(params: SftParams) -> Artifact | None:
     return find_model(params.model) if params.model else None
 
 
-@cached_task("train SFT, {params.max_steps} steps")
+@cached_task("train SFT, at most {params.max_steps} steps")
 def train_sft_model(pairs: Artifact, start: Artifact | None, params: SftParams) -> Artifact:
     """Train a causal language model on the chosen answers.
 
@@ -25,7 +25,7 @@ def train_sft_model(pairs: Artifact, start: Artifact | None, params: SftParams) 
     from tasks.models import load_causal_lm, load_tokenizer, save_model
     from tasks.runtime import device, torch_threads
     from tasks.sft.scratch import small_llama, train_tokenizer
-    from tasks.sft.train import count_long, train_sft
+    from tasks.sft.train import token_lengths, train_sft
     from tasks.tables import PAIRS, read_table
 
     rows = read_table(pairs.path, PAIRS).filter(split="train").unique(("prompt", "chosen"), maintain_order=True)
@@ -51,7 +51,7 @@ def train_sft_model(pairs: Artifact, start: Artifact | None, params: SftParams) 
         figures = {
             "parameters": model.num_parameters(),
             "examples": len(prompts),
-            "cut": count_long(tokenizer, prompts, answers, params.max_length),
+            "cut": sum(length > params.max_length for length in token_lengths(tokenizer, prompts, answers)),
             "steps": log[-1]["step"],
             "loss_first": log[0]["loss"],
             "loss_last": log[-2]["loss"] if len(log) > 1 else log[0]["loss"],

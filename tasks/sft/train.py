@@ -25,9 +25,16 @@ def train_sft(
     """Train `model` in place on prompt → answer; return the log by step.
 
     Goes on from the last whole checkpoint in `work`. Longer examples than `max_length` tokens are cut
-    at the end (see `count_long`).
+    at the end.
     """
-    steps = steps_to_train(len(prompts), params.batch, params.max_steps, params.max_epochs)
+    longest = min(params.max_length, context_length(model))
+    steps = steps_to_train(
+        [min(length, longest) for length in token_lengths(tokenizer, prompts, answers)],
+        params.batch,
+        max_steps=params.max_steps,
+        max_epochs=params.max_epochs,
+        max_tokens=params.max_tokens,
+    )
     data = Dataset.from_dict(
         {
             "prompt": [as_prompt(text, tokenizer) for text in prompts],
@@ -42,18 +49,16 @@ def train_sft(
         warmup_steps=max(1, steps // 20),
         adam_beta2=0.95,
         weight_decay=0.1,
-        max_length=min(params.max_length, context_length(model)),
+        max_length=longest,
         completion_only_loss=True,
     )
     trainer = SFTTrainer(model=model, args=arguments, train_dataset=data, processing_class=tokenizer)
     return train(trainer, work, progress)
 
 
-def count_long(
-    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], answers: Sequence[str], max_length: int
-) -> int:
-    """How many examples have more than max_length tokens of prompt, answer and end."""
-    return sum(
-        len(prompt_ids(prompt, tokenizer)) + len(tokenizer(answer)["input_ids"]) + 1 > max_length
+def token_lengths(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], answers: Sequence[str]) -> list[int]:
+    """Tokens of each example: prompt, answer and end."""
+    return [
+        len(prompt_ids(prompt, tokenizer)) + len(tokenizer(answer)["input_ids"]) + 1
         for prompt, answer in zip(prompts, answers, strict=True)
-    )
+    ]
