@@ -21,13 +21,13 @@ impl LambdaError {
 
 impl From<std::io::Error> for LambdaError {
     fn from(error: std::io::Error) -> Self {
-        Self::new(format!("the output cannot be written: {error}. Nothing is left half-written; free space or permissions, then run again."))
+        Self::new(format!("the output cannot be written: {error}. What is unfinished is never taken for whole; free space or set permissions, then run again."))
     }
 }
 
 impl From<parquet::errors::ParquetError> for LambdaError {
     fn from(error: parquet::errors::ParquetError) -> Self {
-        Self::new(format!("the Parquet file cannot be written: {error}. Nothing is left half-written; free space or permissions, then run again."))
+        Self::new(format!("the Parquet file cannot be written: {error}. What is unfinished is never taken for whole; free space or set permissions, then run again."))
     }
 }
 

@@ -201,7 +201,8 @@ def write_run(
 
     `progress` is called with the rows so far on the calling thread, ten times a second. Ctrl-C (where the
     calling thread is the main one), or an exception from `progress`, stops within a fraction of a second;
-    finished parts stay. Memory: 12 to 24 bytes an example for the ledger, and about 40 MB a worker (370 MB for 15 million).
+    finished parts stay. Memory: 12 to 24 bytes an example for the ledger, and about 40 MB a worker; 370 MB
+    for 15 million with two.
     Raises LambdaError where `records` is of another run, or there are not enough terms.
     """
 
