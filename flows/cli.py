@@ -102,11 +102,7 @@ def _is_users(error: BaseException) -> bool:
 def _message(error: Exception) -> str:
     if isinstance(error, KatflowError):
         return str(error)
-    what = str(error)
-    if NO_SPACE in what:
-        what = "the disk is full"
-    elif isinstance(error, OSError) and error.filename:
-        what = f"{error.strerror} at {error.filename}"
+    what = f"{error.strerror} at {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
     return f"{what}. Nothing half-written is taken for whole; mend it and run the same command again."
 
 

@@ -17,5 +17,5 @@ def write_terms(path: Path, params: TermsParams) -> dict[str, int]:
     try:
         report = lam.write_traces(path, rows=params.rows, **how)
     except lam.LambdaError as error:
-        raise InputError(f"no terms as asked for: {error} Allow larger terms, or fewer rows.") from None
+        raise InputError(f"The terms cannot be made: {error}") from None
     return {"rows": report["rows"], "duplicates": report["duplicates"], "chunks": report["chunks"]}

@@ -185,29 +185,29 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, prefect_server: N
     [
         (["--density.k", "0"], "--density.k 0: Input should be greater than or equal to 1"),
         (["--densty.k", "3"], "unrecognized arguments: --densty.k"),
-        (["--policy.arms", "uniform,uniform"], "--policy: Value error, arms names one twice"),
-        (["--until", "nowhere"], "invalid choice"),
+        (["--policy.arms", "uniform,uniform"], "arms names one twice: uniform, uniform"),
+        (["--until", "nowhere"], "--until nowhere: Input should be 'terms', 'pairs'"),
     ],
 )
 def test_a_bad_flag_is_one_message_and_status_2(tmp_path: Path, arguments: list[str], message: str) -> None:
     run = start(tmp_path, *arguments)
     output, _ = run.communicate()
     assert run.returncode == 2
-    assert message.replace("--policy: ", "") in output
+    assert message in output
     assert "Traceback" not in output
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root: run the tests as root")
 def test_a_full_disk_is_one_message_and_goes_on_after_space_is_made(tmp_path: Path, prefect_server: None) -> None:
     (tmp_path / "data").mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(tmp_path / "data")]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(tmp_path / "data")]
     subprocess.run(mount, check=True)
     try:
         arguments = flags({"until": "prompts", "terms": {"rows": 20_000}})
         run = start(tmp_path, *arguments)
         output, _ = run.communicate()
         assert run.returncode == 1, output
-        assert "error: the disk is full" in output.splitlines()[-1]
+        assert "No space left on device" in output.splitlines()[-1]
         assert "Traceback" not in output
         assert not list(tmp_path.glob("data/*/*/manifest.json"))
         subprocess.run(["mount", "-o", "remount,size=100m", str(tmp_path / "data")], check=True)
