@@ -11,7 +11,7 @@ from uuid import UUID
 
 from prefect.runtime import flow_run
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, CliSettingsSource
+from pydantic_settings import BaseSettings, CliSettingsSource, SettingsError
 
 from tasks.artifact import Artifact, publish
 from tasks.errors import KatflowError
@@ -34,6 +34,8 @@ def run(flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequen
     except KeyboardInterrupt:
         sys.exit("interrupted: finished stages are kept, and the same command goes on from there")
     logging.getLogger("prefect").setLevel(logging.WARNING)  # the results are the last lines
+    if older := _from_earlier_runs(made):
+        print(f"from an earlier run: {', '.join(older)}")
     for what, path in made.items():
         print(f"{what:22} {os.path.relpath(path) if path.is_relative_to(Path.cwd()) else path}")
     sys.exit(0)
@@ -63,26 +65,33 @@ def seed_of_run(seed: int | None) -> int:
 def parse(params: type[Params], argv: Sequence[str], program: str) -> Params:
     """Flags to checked parameters. Exits with 2 and a message where a flag or value is wrong."""
     flags = type("Flags", (BaseSettings, params), {"__doc__": params.__doc__})
-    given = CliSettingsSource(
-        flags,
-        cli_parse_args=list(argv),
-        cli_prog_name=program,
-        cli_kebab_case=True,
-        cli_implicit_flags=True,
-        cli_avoid_json=True,
-        cli_hide_none_type=True,
-        case_sensitive=True,
-    )()
     try:
+        given = CliSettingsSource(
+            flags,
+            cli_parse_args=list(argv),
+            cli_prog_name=program,
+            cli_kebab_case=True,
+            cli_implicit_flags=True,
+            cli_avoid_json=True,
+            cli_hide_none_type=True,
+            cli_exit_on_error=False,
+            case_sensitive=True,
+        )()
         return params.model_validate(given)
+    except SettingsError as error:
+        print(f"error: {str(error).removeprefix('error parsing CLI: ')}. See {program} --help.", file=sys.stderr)
     except ValidationError as error:
         for fault in error.errors():
             flag = ".".join(str(part).replace("_", "-") for part in fault["loc"] if isinstance(part, str))
-            print(
-                f"error: --{flag} {_short(fault['input'])}: {fault['msg']}. See {program} --help.",
-                file=sys.stderr,
-            )
-        sys.exit(2)
+            value = "" if isinstance(fault["input"], dict) else f" {_short(fault['input'])}"
+            print(f"error: --{flag}{value}: {fault['msg']}. See {program} --help.", file=sys.stderr)
+    sys.exit(2)
+
+
+def _from_earlier_runs(made: dict[str, Path]) -> list[str]:
+    """Names that lie beside this run's results and are not its own."""
+    folders = {path.parent for path in made.values()}
+    return sorted(p.name for folder in folders for p in folder.iterdir() if p.name not in made and p.name[0] != ".")
 
 
 def _name(flow: Any) -> str:

@@ -63,7 +63,9 @@ def stages(p: KatParams) -> Iterator[tuple[str, dict[str, Artifact]]]:
 
     models = {"sft": sft, **policies}
     samples = [sample_model(name, prompts, model, p.diversity) for name, model in models.items()]
-    diversity = compare_models(list(models), samples, density, reward, p.policy.reward, p.diversity)
+    diversity = compare_models(
+        list(models), samples, list(policies.values()), density, reward, p.policy.reward, p.diversity
+    )
     yield (
         "diversity",
         {"comparison.json": diversity.part("comparison.json"), "report.md": diversity.part("report.md")},

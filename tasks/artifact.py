@@ -72,31 +72,34 @@ class Artifact(BaseModel):
         return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def fingerprint(path: Path) -> str:
+def fingerprint(path: Path, follow_links: bool = False) -> str:
     """SHA-256 of a file's bytes, or of a folder's sorted names and file hashes.
 
-    Raises ArtifactError where a link or a special file stands in place of content.
+    Raises ArtifactError where a special file, or a link that is not followed, stands in place of content.
     """
-    if path.is_symlink() or not (path.is_file() or path.is_dir()):
+    if (path.is_symlink() and not follow_links) or not (path.is_file() or path.is_dir()):
         raise ArtifactError(f"{path} is no plain file or folder, so its content cannot be vouched for.")
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     total = hashlib.sha256()
     for child in sorted(path.iterdir(), key=lambda p: p.name):
-        total.update(f"{child.name}\0{fingerprint(child)}\n".encode())
+        total.update(f"{child.name}\0{fingerprint(child, follow_links)}\n".encode())
     return total.hexdigest()
 
 
 def external(path: Path | str) -> Artifact:
-    """A user's own file or folder as an artifact. Raises InputError where it cannot be read."""
+    """A user's own file or folder as an artifact, links followed: a hub's cache is made of them.
+
+    Raises InputError where it cannot be read.
+    """
     path = Path(path).expanduser()
     try:
-        return Artifact(path=path.absolute(), fingerprint=fingerprint(path.resolve(strict=True)))
+        return Artifact(path=path.absolute(), fingerprint=fingerprint(path.resolve(strict=True), follow_links=True))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist. Check the path; it is read from {Path.cwd()}.") from None
     except (OSError, ArtifactError) as error:
-        raise InputError(f"{path} cannot be read ({error}). Check its permissions.") from None
+        raise InputError(f"{path} cannot be read ({error}). Give a plain file or folder that you may read.") from None
 
 
 @dataclass
@@ -219,9 +222,11 @@ def publish(artifact: Artifact, target: Path) -> Path:
             copy(artifact.path, fresh)
             if target.is_dir() and not target.is_symlink():
                 target.rename(old)
-            fresh.rename(target) if fresh.is_dir() else fresh.replace(target)
+            fresh.replace(target)
         finally:
             _remove(fresh)
+            if old.exists() and not target.exists():
+                old.rename(target)
             _remove(old)
     except OSError as error:
         raise InputError(

@@ -30,7 +30,7 @@ def find_model(name_or_path: str) -> Artifact:
     path = Path(name_or_path).expanduser()
     if path.is_dir():
         return external(path)
-    if path.is_absolute() or name_or_path.startswith(".") or name_or_path.count("/") != 1:
+    if path.is_absolute() or name_or_path.startswith(".") or name_or_path.count("/") > 1:
         raise InputError(f"{name_or_path} is no model folder. Give a folder with config.json and model.safetensors.")
     return external(_download(name_or_path))
 
@@ -48,8 +48,10 @@ def load_reward_model(folder: Path, **config: Any) -> PreTrainedModel:
 def load_tokenizer(folder: Path, padding_side: str = "right") -> PreTrainedTokenizerBase:
     """The folder's tokenizer; where it has no padding token, the end of sequence stands in."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, padding_side=padding_side)
-    except (OSError, ValueError, KeyError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True, padding_side=padding_side
+        )
+    except Exception as error:  # tokenizers raises plain Exceptions for a damaged file
         raise InputError(f"{folder} holds no tokenizer that loads ({_first_line(error)}).") from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -70,7 +72,7 @@ def _load(kind: Any, folder: Path, **options: Any) -> PreTrainedModel:
         )
     try:
         return kind.from_pretrained(
-            folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, **options
+            folder, use_safetensors=True, trust_remote_code=False, local_files_only=True, dtype=torch.float32, **options
         )
     except Exception as error:  # transformers and safetensors raise many kinds for a damaged folder
         raise InputError(f"{folder} holds no model that loads ({_first_line(error)}). Save it again.") from error
@@ -84,7 +86,7 @@ def _download(name: str) -> Path:
         folder = data_root() / "hub" / f"{name.replace('/', '--')}@{revision}"
         if not folder.is_dir():
             fresh = folder.with_name(f".{uuid.uuid4().hex}.tmp")
-            patterns = ["*.safetensors", "*.json", "*.txt", "*.model"]
+            patterns = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
             snapshot_download(name, revision=revision, local_dir=fresh, allow_patterns=patterns)
             shutil.rmtree(fresh / ".cache", ignore_errors=True)
             fresh.rename(folder)

@@ -12,7 +12,7 @@ class Params(BaseModel):
     workers): it is no part of the cache key.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     def identity(self) -> dict[str, Any]:
         """The JSON form of everything that decides the result."""

@@ -17,5 +17,5 @@ class DensityParams(Params):
     )
     floor: float = Field(1e-3, gt=0, description="added to every density, so that a lone prompt's weight is finite")
     max_ratio: float = Field(20.0, ge=1, description="largest weight, as a multiple of the median")
-    budget: int = Field(256, ge=1, description="prompts to draw without replacement into sampled_ids.txt")
+    budget: int = Field(256, ge=1, description="prompts to draw into sampled_ids.txt, none twice; all if fewer")
     seed: int = Field(0, ge=0, description="seed of the draw")

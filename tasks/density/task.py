@@ -25,7 +25,7 @@ def weigh_by_density(embeddings: Artifact, params: DensityParams) -> Artifact:
     weighting = solve_weights(
         density, target_ess=params.target_ess, floor=params.floor, max_ratio=params.max_ratio, alpha=params.alpha
     )
-    drawn = weighted_sample(weighting.weight, params.budget, params.seed)
+    drawn = weighted_sample(weighting.weight, min(params.budget, len(ids)), params.seed)
     report = density_report(ids, density, weighting, params)
     with new_artifact("density", "density") as out:
         out.path.mkdir()

@@ -87,7 +87,7 @@ def compare(
 ) -> dict[str, Any]:
     """comparison.json: arms → metric → {mean, low, high, n}; contrasts; by source; by density decile.
 
-    prompts: n rows with source, meta, density.  samples: by arm, "sft" among them.
+    prompts: n rows with source, meta, density, weight.  samples: by arm, "sft" among them.
     """
     bar = float(np.median(samples[BASE].scores))
     values = {arm: measure(prompts, said, bar, vectors, mix) for arm, said in samples.items()}
@@ -117,6 +117,10 @@ def compare(
         "by_density_decile": {
             arm: {name: [estimate(x[deciles == d]) for d in range(10)] for name, x in metrics.items()}
             for arm, metrics in values.items()
+        },
+        "weight_by_source": {
+            source: {"mean": float(prompts["weight"].to_numpy()[sources == source].mean())}
+            for source in sorted(set(sources))
         },
         "prompts": len(prompts),
         "completions": len(samples[BASE].answers[0]),

@@ -20,9 +20,9 @@ from tasks.tables import WEIGHTS, read_table
 def judge(
     names: list[str], samples: list[Artifact], density: Path, reward: Path, progress: Callable[[float], None]
 ) -> tuple[pl.DataFrame, dict[str, Samples], dict[str, NDArray[np.float32]]]:
-    """The prompts with density, each model's Samples, and a MiniLM vector for each answer's text."""
+    """The prompts with density and weight, each model's Samples, and a MiniLM vector for each answer's text."""
     tables = [pl.read_parquet(sample.path) for sample in samples]
-    weights = read_table(density / "weights.parquet", WEIGHTS).select("id", "density")
+    weights = read_table(density / "weights.parquet", WEIGHTS).select("id", "density", "weight")
     prompts = tables[0].drop("answers").join(weights, on="id", how="left", maintain_order="left")
     model, tokenizer = load_reward_model(reward / "model").to(device()), load_tokenizer(reward / "model")
     said = {}

@@ -1,10 +1,11 @@
 """comparison.json as a page of Markdown that claims no more than was measured."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.diversity.compare import BASE
 
+BAND = (0.2, 0.8)
 HEAD = "One training run of each arm: intervals cover the choice of prompts, not the luck of a training seed."
 
 
@@ -14,6 +15,32 @@ def training_verdict(contrast: Mapping[str, Any]) -> str:
     rose = reward["low"] is not None and reward["low"] > 0
     said = "training worked" if rose else "TRAINING DID NOT WORK: the interval is not clear of 0"
     return f"{reward['difference']:+.3f} [{reward['low']:+.3f}, {reward['high']:+.3f}], {said}"
+
+
+def reward_model_verdict(by_source: Sequence[Mapping[str, Any]]) -> str:
+    """Whether the reward model knows more than length does, on held-out pairs."""
+    whole = by_source[0]
+    beats = whole["accuracy"] > whole["length_only"]
+    said = "it beats length" if beats else "IT DOES NOT BEAT LENGTH: do not trust its scores"
+    return (
+        f"The reward model puts {whole['accuracy']:.1%} of {whole['pairs']} held-out pairs in the right order, "
+        f"a guess by length {whole['length_only']:.1%}: {said}."
+    )
+
+
+def band_verdict(comparison: Mapping[str, Any]) -> str:
+    """Which sources the SFT model gets right too seldom or too often for GRPO to learn from."""
+    shares = {source: of["pass@1"]["mean"] for source, of in comparison["by_source"][BASE].items()}
+    outside = [f"{source} {share:.0%}" for source, share in shares.items() if share is not None and not _in_band(share)]
+    if all(share is None for share in shares.values()):
+        return "No prompt has a checker, so there is no share of right answers."
+    return "GRPO learns where a group's rewards differ. The SFT model is right in 20 to 80 % of samples " + (
+        f"except on {', '.join(outside)}." if outside else "on every checked source."
+    )
+
+
+def _in_band(share: float) -> bool:
+    return BAND[0] <= share <= BAND[1]
 
 
 def metric_rows(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -31,11 +58,15 @@ def source_rows(comparison: Mapping[str, Any], metric: str) -> list[dict[str, st
     ]
 
 
-def write_report(comparison: Mapping[str, Any], density: Mapping[str, Any], reward: Mapping[str, Any]) -> str:
+def write_report(
+    comparison: Mapping[str, Any],
+    density: Mapping[str, Any],
+    reward: Mapping[str, Any],
+    settings: Sequence[Mapping[str, Any]],
+) -> str:
     """report.md: did training work, the measures, the differences, by source and by rarity."""
     trained = [arm for arm in comparison["arms"] if arm != BASE]
     between = [name for name in comparison["contrasts"] if not name.endswith(f"-{BASE}")]
-    overall = reward["by_source"][0]
     lines = [
         "# Does training on what is rare keep a policy diverse?",
         "",
@@ -48,11 +79,24 @@ def write_report(comparison: Mapping[str, Any], density: Mapping[str, Any], rewa
         "",
         *(f"- {arm}: {training_verdict(comparison['contrasts'][f'{arm}-{BASE}'])}" for arm in trained),
         "",
-        f"The reward model puts {overall['accuracy']:.1%} of {overall['pairs']} held-out pairs in the right order; "
-        f"a guess by length {overall['length_only']:.1%}.",
-        f"Weights: effective sample size {density['ess_share']:.2f} of the prompts at α = {density['alpha']:.2f}.",
+        reward_model_verdict(reward["by_source"]),
+        band_verdict(comparison),
+        "",
+        *_table([{name: str(value) for name, value in row.items()} for row in settings]),
+        "",
+        "## What the weights favour",
+        "",
+        f"Effective sample size {density['ess_share']:.2f} of the prompts at α = {density['alpha']:.2f}, "
+        f"weights capped at {density['cap']:g} times the median (cap reached: {'yes' if density['capped'] else 'no'}).",
+        "Rare means few near neighbours among the prompts' vectors. A small family of look-alike prompts is dense, "
+        "so its weight can lie below 1:",
+        "",
+        *_table(_weight_rows(comparison)),
         "",
         "## Measures",
+        "",
+        "distinct_correct and entropy count right answers only, 0 where there is none: accuracy moves them too. "
+        "Held-out prompts are wordings that were not trained on; what a make-prompt asks for can occur in training.",
         "",
         *_table(metric_rows(comparison)),
         "",
@@ -75,6 +119,13 @@ def write_report(comparison: Mapping[str, Any], density: Mapping[str, Any], rewa
         "",
     ]
     return "\n".join(lines)
+
+
+def _weight_rows(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [
+        {"source": source, "mean weight of held-out prompts": f"{of['mean']:.2f}"}
+        for source, of in comparison["weight_by_source"].items()
+    ]
 
 
 def _contrast_rows(comparison: Mapping[str, Any], name: str) -> list[dict[str, str]]:

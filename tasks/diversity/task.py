@@ -40,6 +40,7 @@ def sample_model(name: str, prompts: Artifact, model: Artifact, params: Diversit
 def compare_models(
     names: list[str],
     samples: list[Artifact],
+    policies: list[Artifact],
     density: Artifact,
     reward: Artifact,
     mix: RewardMix,
@@ -65,7 +66,8 @@ def compare_models(
             seed=params.seed,
         )
         accuracy = json.loads((reward.path / "accuracy.json").read_text())
-        report = write_report(comparison, json.loads((density.path / "report.json").read_text()), accuracy)
+        settings = [json.loads((policy.path / "settings.json").read_text()) for policy in policies]
+        report = write_report(comparison, json.loads((density.path / "report.json").read_text()), accuracy, settings)
         out.path.mkdir()
         (out.path / "comparison.json").write_text(json.dumps(comparison, indent=1))
         (out.path / "report.md").write_text(report)

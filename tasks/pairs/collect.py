@@ -55,7 +55,10 @@ def collect(params: PairsParams, terms: Path | None, files: Sequence[Path], revi
         )
         pairs += _good(rows, name, params, bad.append)
     if not pairs:
-        raise InputError(f"{', '.join(params.sources)}: no pair in it, so there is nothing to train on. Give others.")
+        raise InputError(
+            f"{', '.join(params.sources)}: no pair in it ({len(bad)} bad rows), so there is nothing to "
+            "train on. Give others; without --pairs.skip-bad the first bad row is named."
+        )
     whole = as_table(pairs)
     table = with_split(sample_over_prompts(whole, params.limit, params.seed), params.eval_share)
     counts = {

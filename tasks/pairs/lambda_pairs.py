@@ -61,9 +61,11 @@ def lambda_pairs(terms: pl.DataFrame, params: PairsParams) -> list[Pair]:
     total = sum(shares.values())
     pairs: list[Pair] = []
     used: set[str] = set()
+    reached = 0.0
     for family, share in shares.items():
         rng = random.Random(f"{params.seed} {family}")
-        count = round(params.count * share / total)
+        before, reached = reached, reached + params.count * share / total
+        count = round(reached) - round(before)
         pairs += _family_pairs(rng, family, count, _drafts(rng, family, terms, params, used))
     random.Random(params.seed).shuffle(pairs)
     return pairs
@@ -74,12 +76,12 @@ def _family_pairs(rng: random.Random, family: str, count: int, drafts: Iterator[
     seen: set[str] = set()
     balance = Balance()
     misses = 0
-    while len(pairs) < count and misses < TRIES * (count + TRIES):
+    while len(pairs) < count:
         asked, chosen, guesses = next(drafts, ({}, "", []))
-        if not asked:
+        if not asked or misses > TRIES * (count + TRIES):
             raise InputError(
-                f"terms.parquet gives {len(pairs)} pairs of family {family}, and {count} are asked for. "
-                "Make more terms (--terms.rows), or fewer pairs (--pairs.count)."
+                f"There are {len(pairs)} different pairs of family {family} within these limits, and {count} are asked "
+                "for. Make more terms (--terms.rows), allow larger ones, or ask for fewer pairs (--pairs.count)."
             )
         meta = {"family": family, **asked}
         wrong = [text for text in dict.fromkeys(guesses) if text != chosen and not check(meta, text)]
@@ -168,10 +170,13 @@ def _reducing(rng: random.Random, terms: pl.DataFrame, params: PairsParams) -> I
         if target and len(target) <= 2 * params.target_size and size <= params.target_size + 6:
             before.setdefault(target, []).append(term)
     targets = [target for target in sorted(before) if lam.size(target) <= params.target_size]
-    while targets:
+    misses = 0
+    while targets and misses < TRIES * len(targets):
         target = rng.choice(targets)
+        misses += 1
         chosen = rng.choice([rng.choice(before[target]), *expansions(rng, target)])
         if len(chosen) <= params.term_chars and check({"family": "make_reduces", "target": target}, chosen):
+            misses = 0
             yield {"target": target}, chosen, reduces_mistakes(rng, target, chosen)
 
 

@@ -1,6 +1,7 @@
 """The training prompts with their weights, and the schedule of an arm."""
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from transformers import PreTrainedTokenizerBase
@@ -14,8 +15,12 @@ from tasks.tables import PROMPTS, WEIGHTS, read_table
 from tasks.training import steps_to_train
 
 
-def trainable(prompts: Path, weights: Path, tokenizer: PreTrainedTokenizerBase, max_prompt: int) -> pl.DataFrame:
-    """Training prompts of at most max_prompt tokens with their weights: id, prompt, meta, weight, tokens.
+def trainable(
+    prompts: Path, weights: Path, tokenizer: PreTrainedTokenizerBase, max_prompt: int
+) -> tuple[pl.DataFrame, int]:
+    """Training prompts of at most max_prompt tokens with their weights, and the number of longer ones.
+
+    The table: id, prompt, meta, weight, tokens.
 
     Raises TrainingError where none is left.
     """
@@ -31,7 +36,21 @@ def trainable(prompts: Path, weights: Path, tokenizer: PreTrainedTokenizerBase, 
     short = table.with_columns(tokens=pl.Series(lengths, dtype=pl.Int64)).filter(pl.col("tokens") <= max_prompt)
     if short.is_empty():
         raise TrainingError(f"No training prompt has at most {max_prompt} tokens. Raise --policy.max-prompt.")
-    return short.select("id", "prompt", "meta", "weight", "tokens")
+    return short.select("id", "prompt", "meta", "weight", "tokens"), len(table) - len(short)
+
+
+def settings(arm: Arm, params: PolicyParams, schedule: pl.DataFrame, too_long: int) -> dict[str, Any]:
+    """What was set on purpose, and how long the run was, as one row of a table."""
+    chosen = ("beta", "loss_type", "scale_rewards", "learning_rate", "temperature", "batch", "generations", "seed")
+    return {
+        "arm": arm,
+        **params.model_dump(include=set(chosen)),
+        **params.reward.model_dump(),
+        "steps": len(schedule) * params.generations // params.batch,
+        "groups": len(schedule),
+        "prompts drawn": schedule["id"].n_unique(),
+        "prompts too long": too_long,
+    }
 
 
 def arm_weights(arm: Arm, table: pl.DataFrame) -> pl.Series:

@@ -1,5 +1,6 @@
 """Rewards as TRL calls them: columns of the schedule in, one number for each completion out."""
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -58,8 +59,8 @@ class Seen:
         self._generations = generations
         self._steps: dict[int, list[str]] = {}
         self.last: list[dict[str, str]] = []
-        if self._path.exists():
-            for line in self._path.read_text().splitlines():
+        for line in self._path.read_text().splitlines() if self._path.exists() else []:
+            with contextlib.suppress(json.JSONDecodeError):  # torn by a kill: that step is run again
                 entry = json.loads(line)
                 self._steps[entry["step"]] = entry["ids"]
 
@@ -74,7 +75,7 @@ class Seen:
         self._steps[trainer_state.global_step] = list(id)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a") as file:
-            file.write(json.dumps({"step": trainer_state.global_step, "ids": list(id)}) + "\n")
+            file.write("\n" + json.dumps({"step": trainer_state.global_step, "ids": list(id)}))
         self.last = [
             {"prompt": prompt, "completion": answer_text(answer)}
             for prompt, answer in zip(text, completions, strict=True)

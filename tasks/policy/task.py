@@ -13,12 +13,12 @@ def train_policy(
     """Train one arm's policy with GRPO on the training prompts.
 
     Returns a folder: model/ (Hugging Face, safetensors), schedule.parquet (id, expected, drawn, seen),
-    log.json (by step), completions.json (the last batch).
+    settings.json, log.json (by step), completions.json (the last batch).
     """
     import json
 
     from tasks.models import load_causal_lm, load_reward_model, load_tokenizer, save_model
-    from tasks.policy.plan import count_table, draw_schedule, trainable
+    from tasks.policy.plan import count_table, draw_schedule, settings, trainable
     from tasks.policy.rewards import Seen, checker_reward, model_reward
     from tasks.policy.train import train_grpo
     from tasks.runtime import device, torch_threads
@@ -27,7 +27,7 @@ def train_policy(
         tokenizer = load_tokenizer(sft.path / "model", padding_side="left")
         model = load_causal_lm(sft.path / "model")
         judge = load_reward_model(reward.path / "model").to(device())
-        table = trainable(prompts.path, weights.path, tokenizer, params.max_prompt)
+        table, too_long = trainable(prompts.path, weights.path, tokenizer, params.max_prompt)
         schedule = draw_schedule(arm, table, params)
         rewards = [
             checker_reward(params.reward),
@@ -39,6 +39,11 @@ def train_policy(
         save_model(out.path / "model", model, tokenizer)
         count_table(arm, table, schedule, seen).write_parquet(out.path / "schedule.parquet")
         (out.path / "log.json").write_text(json.dumps(log))
+        chosen = settings(arm, params, schedule, too_long)
+        (out.path / "settings.json").write_text(json.dumps(chosen, indent=1))
         (out.path / "completions.json").write_text(json.dumps(seen.last, ensure_ascii=False, indent=1))
+        rewards_seen = [entry["reward"] for entry in log if "reward" in entry]
+        shown = {**chosen, "reward at first": rewards_seen[0], "reward at last": rewards_seen[-1]}
+        show_table(f"policy-{arm}", [shown], f"How {arm} was trained")
         show_table(f"completions-{arm}", seen.last[:16], f"Completions sampled in the last step of {arm}")
     return out.sealed()

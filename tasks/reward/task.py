@@ -2,6 +2,7 @@
 
 from tasks.artifact import Artifact, new_artifact, work_folder
 from tasks.caching import cached_task
+from tasks.errors import TrainingError
 from tasks.reporting import progress, show_table
 from tasks.reward.params import RewardParams
 
@@ -31,6 +32,11 @@ def train_reward_model(pairs: Artifact, sft: Artifact, params: RewardParams) -> 
         every = read_table(pairs.path, PAIRS)
         kept = short_enough(model, tokenizer, every, params.max_length)
         learnt, held_out = kept.filter(split="train"), kept.filter(split="eval")
+        if held_out.is_empty():
+            raise TrainingError(
+                "No held-out pair is short enough, so the reward model could not be judged. Give more pairs, or raise "
+                "--pairs.eval-share or --reward.max-length."
+            )
         with progress("reward model") as show:
             log = train_reward(model, tokenizer, learnt, params, work_folder("reward"), show)
         prompts = held_out["prompt"].to_list()

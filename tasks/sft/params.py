@@ -22,7 +22,7 @@ class SftParams(Params):
     )
     batch: int = Field(64, ge=1, description="examples a step")
     learning_rate: float = Field(3e-3, gt=0, description="peak learning rate, cosine with 5 % warm-up")
-    max_length: int = Field(256, ge=8, description="tokens of prompt and answer; longer examples are cut and counted")
+    max_length: int = Field(256, ge=8, description="tokens of prompt and answer; longer examples are left out")
     save_steps: int = Field(200, ge=1, description="steps between checkpoints")
     seed: int = Field(0, ge=0, description="seed of weights and order")
 

@@ -25,7 +25,7 @@ def train_sft_model(pairs: Artifact, start: Artifact | None, params: SftParams) 
     from tasks.models import load_causal_lm, load_tokenizer, save_model
     from tasks.runtime import device, torch_threads
     from tasks.sft.scratch import small_llama, train_tokenizer
-    from tasks.sft.train import token_lengths, train_sft
+    from tasks.sft.train import short_enough, train_sft
     from tasks.tables import PAIRS, read_table
 
     rows = read_table(pairs.path, PAIRS).filter(split="train").unique(("prompt", "chosen"), maintain_order=True)
@@ -44,17 +44,19 @@ def train_sft_model(pairs: Artifact, start: Artifact | None, params: SftParams) 
         else:
             tokenizer, model = load_tokenizer(start.path), load_causal_lm(start.path)
         save_model(out.path / "base", model, tokenizer)
+        kept = short_enough(model, tokenizer, prompts, answers, params.max_length)
+        learnt = [prompts[i] for i in kept], [answers[i] for i in kept]
         with progress("supervised training") as show:
-            log = train_sft(model.to(device()), tokenizer, prompts, answers, params, work_folder("sft"), show)
+            log = train_sft(model.to(device()), tokenizer, *learnt, params, work_folder("sft"), show)
         save_model(out.path / "model", model, tokenizer)
         (out.path / "log.json").write_text(json.dumps(log))
         figures = {
             "parameters": model.num_parameters(),
-            "examples": len(prompts),
-            "cut": sum(length > params.max_length for length in token_lengths(tokenizer, prompts, answers)),
+            "examples": len(kept),
+            "too_long": len(prompts) - len(kept),
             "steps": log[-1]["step"],
             "loss_first": log[0]["loss"],
             "loss_last": log[-2]["loss"] if len(log) > 1 else log[0]["loss"],
         }
-        show_table("sft", [figures], "Supervised training; cut: examples over max_length tokens")
+        show_table("sft", [figures], "Supervised training; examples over max_length tokens are left out")
     return out.sealed()

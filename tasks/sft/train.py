@@ -7,6 +7,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import SFTConfig, SFTTrainer
 
+from tasks.errors import TrainingError
 from tasks.models import context_length
 from tasks.prompting import as_answer, as_prompt, prompt_ids
 from tasks.sft.params import SftParams
@@ -24,12 +25,10 @@ def train_sft(
 ) -> list[dict[str, float]]:
     """Train `model` in place on prompt → answer; return the log by step.
 
-    Goes on from the last whole checkpoint in `work`. Longer examples than `max_length` tokens are cut
-    at the end.
+    Goes on from the last whole checkpoint in `work`.
     """
-    longest = min(params.max_length, context_length(model))
     steps = steps_to_train(
-        [min(length, longest) for length in token_lengths(tokenizer, prompts, answers)],
+        token_lengths(tokenizer, prompts, answers),
         params.batch,
         max_steps=params.max_steps,
         max_epochs=params.max_epochs,
@@ -49,11 +48,32 @@ def train_sft(
         warmup_steps=max(1, steps // 20),
         adam_beta2=0.95,
         weight_decay=0.1,
-        max_length=longest,
+        max_length=None,
         completion_only_loss=True,
     )
     trainer = SFTTrainer(model=model, args=arguments, train_dataset=data, processing_class=tokenizer)
     return train(trainer, work, progress)
+
+
+def short_enough(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    max_length: int,
+) -> list[int]:
+    """Numbers of the examples with at most max_length tokens, and no more than the model has positions.
+
+    Raises TrainingError where none is left.
+    """
+    longest = min(max_length, context_length(model))
+    kept = [i for i, length in enumerate(token_lengths(tokenizer, prompts, answers)) if length <= longest]
+    if not kept:
+        raise TrainingError(
+            f"No example has at most {longest} tokens of prompt and answer (the lesser of --sft.max-length and the "
+            "model's positions), so there is nothing to learn from. Raise the limit, or give shorter pairs."
+        )
+    return kept
 
 
 def token_lengths(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], answers: Sequence[str]) -> list[int]:

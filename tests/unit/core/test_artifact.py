@@ -146,6 +146,16 @@ def test_a_full_disk_is_one_clear_error_and_no_half_file(data_folder: Path, monk
         publish(artifact, target)
 
 
+def test_a_folder_of_links_is_taken_by_its_content(tmp_path: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "1").write_text("{}")
+    for name in ("snapshot", "copy"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "snapshot" / "config.json").symlink_to("../blobs/1")
+    (tmp_path / "copy" / "config.json").write_text("{}")
+    assert external(tmp_path / "snapshot").fingerprint == external(tmp_path / "copy").fingerprint
+
+
 KILLED = """
 import os, signal, sys
 from tasks.artifact import making, new_artifact

@@ -15,7 +15,12 @@ from tasks.rewards import RewardMix
 RIGHT = ["\\.\\.0", "\\.\\.1"]  # closed normal forms of three nodes
 META = json.dumps({"family": "make_normal", "size": 3})
 PROMPTS = pl.DataFrame(
-    {"source": ["a"] * 5 + ["b"] * 5, "meta": [META] * 10, "density": np.linspace(0, 1, 10)},
+    {
+        "source": ["a"] * 5 + ["b"] * 5,
+        "meta": [META] * 10,
+        "density": np.linspace(0, 1, 10),
+        "weight": [2.0] * 5 + [0.5] * 5,
+    },
 )
 
 
@@ -81,20 +86,38 @@ def test_the_first_decile_is_the_rarest() -> None:
     assert (np.bincount(deciles) == 10).all()
 
 
-DENSITY = {"ess_share": 0.6, "alpha": 2.0}
+DENSITY = {"ess_share": 0.6, "alpha": 2.0, "cap": 20.0, "capped": 0}
 ACCURACY = {"by_source": [{"source": "all", "pairs": 9, "accuracy": 0.7, "length_only": 0.5}]}
+SETTINGS = [{"arm": "uniform", "beta": 0.02, "loss_type": "dr_grpo"}]
+
+
+def test_the_report_shows_what_was_set_and_what_the_weights_favour() -> None:
+    report = write_report(WIDE, DENSITY, ACCURACY, SETTINGS)
+    assert "| uniform | 0.02 | dr_grpo |" in report
+    assert "| a | 2.00 |" in report
+    assert "| b | 0.50 |" in report
+
+
+def test_the_report_judges_the_reward_model_against_length() -> None:
+    beaten = {"by_source": [{"source": "all", "pairs": 9, "accuracy": 0.5, "length_only": 0.6}]}
+    assert "it beats length" in write_report(WIDE, DENSITY, ACCURACY, SETTINGS)
+    assert "DOES NOT BEAT LENGTH" in write_report(WIDE, DENSITY, beaten, SETTINGS)
+
+
+def test_the_report_names_sources_outside_the_band_that_grpo_learns_in() -> None:
+    assert "except on a 0%, b 0%" in write_report(WIDE, DENSITY, ACCURACY, SETTINGS)
 
 
 def test_the_report_says_whether_training_worked() -> None:
-    assert "training worked" in write_report(WIDE, DENSITY, ACCURACY)
+    assert "training worked" in write_report(WIDE, DENSITY, ACCURACY, SETTINGS)
     same = samples(["\\.0", "no", "no", "no"])
-    flat = write_report(comparison(sft=same, uniform=same), DENSITY, ACCURACY)
+    flat = write_report(comparison(sft=same, uniform=same), DENSITY, ACCURACY, SETTINGS)
     assert "TRAINING DID NOT WORK" in flat
     assert "training worked" not in flat
 
 
 def test_the_report_says_that_one_seed_is_too_few() -> None:
-    assert "no difference between arms can be called significant" in write_report(WIDE, DENSITY, ACCURACY)
+    assert "no difference between arms can be called significant" in write_report(WIDE, DENSITY, ACCURACY, SETTINGS)
 
 
 def test_held_out_prompts_are_balanced_by_source_and_repeat_by_seed() -> None:

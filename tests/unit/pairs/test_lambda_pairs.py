@@ -8,12 +8,13 @@ from tasks.checker import NORMAL_FORM, check
 from tasks.errors import InputError
 from tasks.pairs.collect import collect
 from tasks.pairs.lambda_pairs import lambda_pairs
-from tasks.pairs.params import PairsParams
+from tasks.pairs.params import FamilyShares, PairsParams
 from tasks.pairs.rows import Pair
 from tasks.pairs.select import length_only_accuracy
 from tasks.prompt_identity import normalised
 
 PARAMS = PairsParams(count=3000)
+NONE = dict.fromkeys(FamilyShares.model_fields, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,21 @@ def test_too_few_terms_are_one_clear_error(terms: Path) -> None:
         lambda_pairs(pl.read_parquet(terms).head(100), PARAMS)
     with pytest.raises(InputError, match="needs terms"):
         collect(PARAMS, None, [], [])
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        PairsParams(count=5000, make_max_size=3, families=FamilyShares(**{**NONE, "make_normal": 1.0})),
+        PairsParams(count=10, term_chars=5, families=FamilyShares(**{**NONE, "make_reduces": 1.0})),
+    ],
+    ids=["few", "none"],
+)
+def test_fewer_pairs_than_asked_for_are_an_error(terms: Path, params: PairsParams) -> None:
+    with pytest.raises(InputError, match=f"{params.count} are asked for"):
+        lambda_pairs(pl.read_parquet(terms), params)
+
+
+@pytest.mark.parametrize("count", [1, 2, 11, 57])
+def test_any_number_of_pairs_is_met(terms: Path, count: int) -> None:
+    assert len(lambda_pairs(pl.read_parquet(terms), PairsParams(count=count))) == count

@@ -42,13 +42,14 @@ def tables(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_held_out_and_over_long_prompts_are_never_drawn(tables: tuple[Path, Path]) -> None:
-    table = trainable(*tables, TOKENIZER, 20)
+    table, too_long = trainable(*tables, TOKENIZER, 20)
+    assert too_long == 1
     assert dict(table.select("id", "weight").iter_rows()) == {"a": 1.0, "b": 3.0}
     assert len(draw_schedule("density", table, PARAMS)) == 50 * 8 / 4
 
 
 def test_arms_differ_by_their_weights_alone(tables: tuple[Path, Path]) -> None:
-    table = trainable(*tables, TOKENIZER, 20)
+    table, _ = trainable(*tables, TOKENIZER, 20)
     count = lambda arm: dict(draw_schedule(arm, table, PARAMS).group_by("id").len().iter_rows())  # noqa: E731
     assert count("uniform") == {"a": 50, "b": 50}
     assert count("density") == {"a": 25, "b": 75}
@@ -99,11 +100,13 @@ def test_what_was_seen_survives_a_kill_and_a_repeated_step_counts_once(
     seen = Seen(tmp_path / "work", 2)
     step(seen, 0, ["a", "a"])
     step(seen, 1, ["b", "b"])
+    with (tmp_path / "work/seen.jsonl").open("a") as torn:
+        torn.write('\n{"step": 2, "ids": ["a')
     again = Seen(tmp_path / "work", 2)
     step(again, 1, ["b", "b"])
     step(again, 2, ["b", "b"])
     assert again.groups() == {"a": 1.0, "b": 2.0}
-    table = trainable(*tables, TOKENIZER, 20)
+    table, _ = trainable(*tables, TOKENIZER, 20)
     schedule = table[np.array([0, 1, 1])]
     counts = count_table("uniform", table, schedule, again)
     assert counts.select("id", "drawn", "seen").rows() == [("a", 1, 1.0), ("b", 2, 2.0)]
