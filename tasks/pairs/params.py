@@ -44,7 +44,7 @@ class PairsParams(Params):
     term_chars: int = Field(24, ge=5, description="characters of a term in a λ prompt or answer at most")
     make_min_size: int = Field(3, ge=3, description="nodes of a normal form to make at least")
     make_max_size: int = Field(10, ge=3, le=24, description="nodes of a normal form to make at most")
-    target_size: int = Field(8, ge=2, description="nodes of a term to be reduced to at most")
+    target_size: int = Field(6, ge=2, description="nodes of a term to be reduced to at most")
     max_redexes: int = Field(3, ge=1, le=6, description="redexes of a term to make at most")
 
     @field_validator("sources")

@@ -14,7 +14,7 @@ class PolicyParams(Params):
     arms: list[Arm] = Field(
         ["uniform", "density"], min_length=1, json_schema_extra=HOW, description="ways of choosing prompts to train"
     )
-    max_steps: int = Field(200, ge=1, description="optimizer steps of each arm at most")
+    max_steps: int = Field(160, ge=1, description="optimizer steps of each arm at most")
     max_tokens: int | None = Field(
         1_000_000, ge=1, description="tokens to train on at most, padding aside: what bounds a run on long texts"
     )
