@@ -13,7 +13,7 @@ from prefect.runtime import flow_run
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsError
 
-from tasks.artifact import Artifact, publish
+from tasks.artifact import Artifact, link_or_copy, publish
 from tasks.errors import KatflowError
 from tasks.params import Params
 
@@ -23,8 +23,8 @@ NO_SPACE = os.strerror(errno.ENOSPC)
 def run(flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequence[str] | None = None) -> NoReturn:
     """Run a flow on flags, print where each result lies, and exit: 0 done, 1 failed, 2 bad flags."""
     checked = parse(params, sys.argv[1:] if argv is None else argv, program=f"python -m flows.{_name(flow)}")
-    for logger in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(logger).addFilter(_without_traceback)
+    for console in logging.getLogger().handlers:
+        console.addFilter(_is_news)
     try:
         made = flow(checked)
     except Exception as error:
@@ -51,10 +51,10 @@ def publish_until(last: str, out: Path, stages: Iterable[tuple[str, dict[str, Ar
     return published
 
 
-def publish_all(parts: Iterable[Artifact], out: Path, name: str) -> dict[str, Path]:
-    """Publish numbered parts under a template such as "part-{:05}.parquet"."""
-    named = {name.format(number): part for number, part in enumerate(parts)}
-    return {file: publish(part, out / file) for file, part in named.items()}
+def publish_contents(folder: Artifact, out: Path) -> dict[str, Path]:
+    """Publish what lies in a large folder artifact under its own names in `out`, by links where that can be."""
+    names = sorted(path.name for path in folder.path.iterdir())
+    return {name: publish(folder.part(name), out / name, link_or_copy) for name in names}
 
 
 def seed_of_run(seed: int | None) -> int:
@@ -115,9 +115,7 @@ def _message(error: Exception) -> str:
     return f"{what}. Nothing half-written is taken for whole; mend it and run the same command again."
 
 
-def _without_traceback(record: logging.LogRecord) -> bool:
-    """Log what a user can mend as one line."""
-    if record.exc_info and record.exc_info[1] and _is_users(record.exc_info[1]):
-        record.exc_info = None
-        record.exc_text = None
-    return True
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for what `run` tells at the end, once: that a task failed, that its flow did, and why."""
+    is_users = record.exc_info and record.exc_info[1] and _is_users(record.exc_info[1])
+    return not (is_users or record.getMessage().startswith("Finished in state Failed("))

@@ -1,6 +1,5 @@
 """The flows' own parameters: the stages' together, with presets."""
 
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,12 +9,12 @@ from tasks.density.params import DensityParams
 from tasks.diversity.params import DiversityParams
 from tasks.embed.params import EmbedParams
 from tasks.pairs.params import PairsParams
-from tasks.params import HOW, Params
+from tasks.params import Params
 from tasks.policy.params import PolicyParams
 from tasks.prompt_map.params import MapParams
 from tasks.reward.params import RewardParams
 from tasks.sft.params import SftParams
-from tasks.terms.params import TermsParams
+from tasks.terms.params import RunParams, TermsParams
 
 Stage = Literal["terms", "pairs", "prompts", "sft", "embed", "density", "reward", "policy", "diversity", "map"]
 
@@ -56,31 +55,23 @@ class KatParams(Params):
         return merged(PRESETS.get(str(given.get("preset", "demo")), {}), given)
 
 
-class LambdaTermsParams(Params):
-    """How many λ-term examples, how large, and where they go."""
+class LambdaTermsParams(RunParams):
+    """What to make, on what, and where it goes."""
 
-    examples: int = Field(250_000, ge=1, description="rows in all, one reduction step each")
-    part: int = Field(250_000, ge=1000, description="rows of a part: what a kill costs at most")
     seed: int | None = Field(None, ge=0, lt=2**63, description="seed; none: derived from the flow run's id")
-    min_size: int = Field(10, ge=2, description="nodes of a root at least")
-    max_size: int = Field(120, ge=2, description="nodes of a root at most")
-    max_depth: int = Field(15, ge=1, description="edges from a root to its deepest node at most")
-    size_limit: int = Field(250, ge=2, description="nodes of a row's term at most")
-    max_steps: int = Field(1000, ge=1, description="steps after which a reduction is cut")
-    workers: int = Field(2, ge=1, json_schema_extra=HOW, description="threads; the result does not depend on them")
-    out: Path = Field(Path("data/out/lambda_terms"), description="folder for the parts")
+    runner: Literal["threads", "dask"] = Field(
+        "threads", description="threads: one process; dask: parts are tasks on a Dask cluster, and no byte differs"
+    )
+    dask_address: str | None = Field(
+        None,
+        description="a Dask scheduler whose workers share this folder; none: a local cluster of --workers processes",
+    )
+    out: Path = Field(Path("data/out/lambda_terms"), description="folder for the splits, the coverage and the manifest")
 
-    def parts(self, seed: int) -> list[TermsParams]:
-        """The parts to make, each with a seed of its own."""
-        limits = self.model_dump(include={"min_size", "max_size", "max_depth", "size_limit", "max_steps", "workers"})
-        return [
-            TermsParams(
-                rows=min(self.part, self.examples - start),
-                seed=int.from_bytes(sha256(f"{seed}/{number}".encode()).digest()[:8]),
-                **limits,
-            )
-            for number, start in enumerate(range(0, self.examples, self.part))
-        ]
+    @property
+    def run(self) -> RunParams:
+        """What decides the bytes, for the tasks."""
+        return RunParams.model_validate(self.model_dump(include=set(RunParams.model_fields)))
 
 
 def merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

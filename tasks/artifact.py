@@ -17,7 +17,7 @@ import platform
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -150,10 +150,11 @@ class NewArtifact:
         self._made = made
         self._sealed: Artifact | None = None
         self._rows: int | None = None
+        self._figures: dict[str, int] = {}
 
-    def holds(self, rows: int) -> None:
-        """Write the number of rows into the manifest."""
-        self._rows = rows
+    def holds(self, rows: int, **figures: int) -> None:
+        """Write the number of rows, and what else is counted, into the manifest."""
+        self._rows, self._figures = rows, figures
 
     def sealed(self) -> Artifact:
         if self._sealed is None:
@@ -170,6 +171,7 @@ class NewArtifact:
             "params": self._made.params,
             "inputs": self._made.inputs,
             "rows": self._rows,
+            "figures": self._figures,
             "bytes": sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file())
             if self.path.is_dir()
             else self.path.stat().st_size,
@@ -206,9 +208,18 @@ def work_folder(stage: str) -> Path:
     return data_root() / stage / ".work" / made.key
 
 
-def publish(artifact: Artifact, target: Path) -> Path:
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """A second name for a file where the file system can, else a copy: for what is large and never edited in place."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def publish(artifact: Artifact, target: Path, copy: Callable[..., object] = shutil.copyfile) -> Path:
     """Copy an artifact to a stable name; readers see the old content or the new, whole.
 
+    copy: how a file is copied.
     Raises InputError where the target's folder cannot be written.
     """
     if target.exists() and not target.is_symlink() and fingerprint(target) == artifact.fingerprint:
@@ -218,8 +229,10 @@ def publish(artifact: Artifact, target: Path) -> Path:
         fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
         old = fresh.with_suffix(".old")
         try:
-            copy = shutil.copytree if artifact.path.is_dir() else shutil.copyfile
-            copy(artifact.path, fresh)
+            if artifact.path.is_dir():
+                shutil.copytree(artifact.path, fresh, copy_function=copy)
+            else:
+                copy(artifact.path, fresh)
             if target.is_dir() and not target.is_symlink():
                 target.rename(old)
             fresh.replace(target)

@@ -25,6 +25,7 @@ from prefect.context import TaskRunContext
 from prefect.serializers import Serializer
 
 from tasks.artifact import Artifact, data_root, finished_artifact, making
+from tasks.errors import KatflowError
 from tasks.params import Params
 
 P = ParamSpec("P")
@@ -34,15 +35,21 @@ PLAIN = (str, int, float, bool, type(None))
 
 
 class ArtifactSerializer(Serializer):
-    """Prefect's records as plain JSON that can only become an Artifact."""
+    """Prefect's records as plain JSON that can only become an Artifact, or the error that came instead."""
 
     type: Literal["katflow-artifact"] = "katflow-artifact"
 
-    def dumps(self, obj: Artifact) -> bytes:
+    def dumps(self, obj: Artifact | KatflowError) -> bytes:
+        if isinstance(obj, KatflowError):
+            return json.dumps({"error": type(obj).__name__, "message": str(obj)}).encode()
         return obj.model_dump_json().encode()
 
-    def loads(self, blob: bytes) -> Artifact:
-        return Artifact.model_validate_json(blob)
+    def loads(self, blob: bytes) -> Artifact | KatflowError:
+        record = json.loads(blob)
+        if "error" in record:
+            kinds = {kind.__name__: kind for kind in KatflowError.__subclasses__()}
+            return kinds.get(record["error"], KatflowError)(record["message"])
+        return Artifact.model_validate(record)
 
 
 def cached_task(run_name: str, **options: Any) -> Callable[[Callable[P, Artifact]], Task[P, Artifact]]:

@@ -1,11 +1,20 @@
 """Sample completions of prompts from a causal language model."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.prompting import prompt_ids
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model said, without special tokens, and whether it came to its end or was cut."""
+
+    text: str
+    ended: bool
 
 
 @torch.inference_mode()
@@ -20,17 +29,17 @@ def sample_completions(
     seed: int = 0,
     batch_rows: int = 256,
     progress: Callable[[float], None] = lambda share: None,
-) -> list[list[str]]:
+) -> list[list[Completion]]:
     """k completions of each prompt at a temperature, without top-k or top-p cuts.
 
-    Returns [len(prompts)][k] texts without special tokens. Prompts are sorted by length into batches of
-    about batch_rows rows; the same arguments give the same texts on one machine.
+    Returns [len(prompts)][k]. Prompts are sorted by length into batches of about batch_rows rows; the same
+    arguments give the same completions on one machine.
     """
     model.eval()
     torch.manual_seed(seed)
     encoded = [prompt_ids(prompt, tokenizer) for prompt in prompts]
     order = sorted(range(len(prompts)), key=lambda i: (len(encoded[i]), i))
-    texts: list[list[str]] = [[] for _ in prompts]
+    completions: list[list[Completion]] = [[] for _ in prompts]
     step = max(1, batch_rows // k)
     for start in range(0, len(order), step):
         batch = order[start : start + step]
@@ -45,8 +54,16 @@ def sample_completions(
             max_new_tokens=max_new_tokens,
             pad_token_id=tokenizer.pad_token_id,
         )
-        answers = tokenizer.batch_decode(made[:, padded["input_ids"].shape[1] :], skip_special_tokens=True)
+        answers = made[:, padded["input_ids"].shape[1] :]
+        said = [
+            Completion(text.strip(), ended)
+            for text, ended in zip(
+                tokenizer.batch_decode(answers, skip_special_tokens=True),
+                (answers == tokenizer.eos_token_id).any(1).tolist(),
+                strict=True,
+            )
+        ]
         for row, i in enumerate(batch):
-            texts[i] = [answer.strip() for answer in answers[row * k : (row + 1) * k]]
+            completions[i] = said[row * k : (row + 1) * k]
         progress((start + len(batch)) / len(order))
-    return texts
+    return completions

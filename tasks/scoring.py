@@ -11,16 +11,20 @@ from tasks.prompting import prompt_ids
 
 
 def score_answers(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], answers: Sequence[str]
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    ended: Sequence[bool] | None = None,
 ) -> NDArray[np.float64]:
-    """Scores [n] of finished answers: each ends with the end-of-sequence token, as TRL's RewardTrainer saw it."""
+    """Scores [n] of answers. Those that ended (default: all) end with the end-of-sequence token, as in training."""
     end = [tokenizer.eos_token_id]
     return score_tokens(
         model,
         tokenizer,
         [
-            prompt_ids(prompt, tokenizer) + tokenizer(answer, add_special_tokens=False)["input_ids"] + end
-            for prompt, answer in zip(prompts, answers, strict=True)
+            prompt_ids(prompt, tokenizer) + tokenizer(answer, add_special_tokens=False)["input_ids"] + end * whole
+            for prompt, answer, whole in zip(prompts, answers, ended or [True] * len(answers), strict=True)
         ],
     )
 

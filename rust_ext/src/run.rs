@@ -163,8 +163,7 @@ impl Stages for Run<'_> {
         claims.left -= kept;
         claims.part_rows += kept;
         if number % PART_CHUNKS == PART_CHUNKS - 1 && claims.left > 0 {
-            let full = (PART_CHUNKS as usize * crate::trace::CHUNK_ROWS) as f64;
-            if (claims.part_rows as f64) < BARREN_SHARE * full {
+            if is_barren(claims.part_rows) {
                 return Err(exhausted(self.spec, self.spec.examples - claims.left));
             }
             claims.part_rows = 0;
@@ -204,6 +203,11 @@ pub fn rows_by_split(chunk: &Chunk, keep: &[bool], shares: &SplitShares) -> [u64
         rows[split as usize] += keep[trace.steps.clone()].iter().filter(|&&k| k).count() as u64;
     }
     rows
+}
+
+pub fn is_barren(part_rows: u64) -> bool {
+    let full = PART_CHUNKS * crate::trace::CHUNK_ROWS as u64;
+    (part_rows as f64) < BARREN_SHARE * full as f64
 }
 
 pub fn exhausted(spec: &Spec, made: u64) -> LambdaError {

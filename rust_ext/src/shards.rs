@@ -8,7 +8,7 @@ use crate::claim::{words, Ledger, Word};
 use crate::error::{LambdaError, Result};
 use crate::part::{publish, read_record, Encoder, PartWriter, Places, Record, PART_CHUNKS};
 use crate::plan::Roots;
-use crate::run::{rows_by_split, Spec};
+use crate::run::{exhausted, is_barren, rows_by_split, Spec};
 use crate::trace::Chunk;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,7 @@ pub fn resolve(folder: &Path, spec: &Spec, scans: &[PathBuf]) -> Result<Resolved
     let mut resolved = Resolved { parts: 0, rows: 0 };
     for (part, scan) in scans.iter().enumerate() {
         let mut keeps = Vec::new();
+        let rows_before = resolved.rows;
         let bytes = std::fs::read(scan)?;
         let mut rest = &bytes[..];
         while !rest.is_empty() && resolved.rows < spec.examples {
@@ -59,6 +60,9 @@ pub fn resolve(folder: &Path, spec: &Spec, scans: &[PathBuf]) -> Result<Resolved
         }
         publish(&keep_file(folder, part as u64), &keeps)?;
         resolved.parts += 1;
+        if resolved.rows < spec.examples && is_barren(resolved.rows - rows_before) {
+            return Err(exhausted(spec, resolved.rows));
+        }
     }
     Ok(resolved)
 }

@@ -23,12 +23,12 @@ def judge(
     """The prompts with density and weight, each model's Samples, and a MiniLM vector for each answer's text."""
     tables = [pl.read_parquet(sample.path) for sample in samples]
     weights = read_table(density / "weights.parquet", WEIGHTS).select("id", "density", "weight")
-    prompts = tables[0].drop("answers").join(weights, on="id", how="left", maintain_order="left")
+    prompts = tables[0].drop("answers", "ended").join(weights, on="id", how="left", maintain_order="left")
     model, tokenizer = load_reward_model(reward / "model").to(device()), load_tokenizer(reward / "model")
     said = {}
     for done, (name, table) in enumerate(zip(names, tables, strict=True)):
-        flat = table.select("prompt", "answers").explode("answers")
-        scores = score_answers(model, tokenizer, flat["prompt"].to_list(), flat["answers"].to_list())
+        flat = table.select("prompt", "answers", "ended").explode("answers", "ended")
+        scores = score_answers(model, tokenizer, *(flat[name].to_list() for name in ("prompt", "answers", "ended")))
         said[name] = Samples(table["answers"].to_list(), scores.reshape(len(table), -1))
         progress((done + 1) / (2 * len(names)))
     texts = sorted({answer for sample in said.values() for answers in sample.answers for answer in answers})

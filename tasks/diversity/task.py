@@ -9,7 +9,7 @@ from tasks.rewards import RewardMix
 
 @cached_task("sample {name}, {params.prompts} prompts")
 def sample_model(name: str, prompts: Artifact, model: Artifact, params: DiversityParams) -> Artifact:
-    """Sample completions of held-out prompts. Returns completions.parquet: id, prompt, source, meta, answers."""
+    """Sample completions of held-out prompts. Returns completions.parquet: id, prompt, source, meta, answers, ended."""
     import polars as pl
 
     from tasks.diversity.held_out import held_out_prompts
@@ -21,7 +21,7 @@ def sample_model(name: str, prompts: Artifact, model: Artifact, params: Diversit
     table = read_table(prompts.path, {**PROMPTS, "split": pl.String, "meta": pl.String})
     asked = held_out_prompts(table, params.prompts, params.seed)
     with torch_threads(), new_artifact("diversity", "completions.parquet") as out, progress(f"sample {name}") as show:
-        answers = sample_completions(
+        sampled = sample_completions(
             load_causal_lm(model.path / "model").to(device()),
             load_tokenizer(model.path / "model"),
             asked["prompt"].to_list(),
@@ -31,7 +31,10 @@ def sample_model(name: str, prompts: Artifact, model: Artifact, params: Diversit
             seed=params.seed,
             progress=show,
         )
-        asked.with_columns(answers=pl.Series(answers, dtype=pl.List(pl.String))).write_parquet(out.path)
+        asked.with_columns(
+            answers=pl.Series([[one.text for one in of] for of in sampled], dtype=pl.List(pl.String)),
+            ended=pl.Series([[one.ended for one in of] for of in sampled], dtype=pl.List(pl.Boolean)),
+        ).write_parquet(out.path)
         out.holds(len(asked))
     return out.sealed()
 

@@ -37,4 +37,6 @@ class EmbedParams(Params):
     def _given_for_grpo(cls, path: str | None, info: ValidationInfo) -> str | None:
         if info.data.get("ckpt_source") == "grpo" and not path:
             raise ValueError("--embed.ckpt-source grpo needs the folder of an earlier run's arm")
+        if path and info.data.get("ckpt_source") in {"base", "sft"}:
+            raise ValueError(f"it is read with --embed.ckpt-source grpo only, not with {info.data['ckpt_source']}")
         return path

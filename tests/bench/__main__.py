@@ -1,6 +1,7 @@
-"""`make bench`: measure what the README promises. One part alone: `python -m tests.bench.demo`."""
+"""`make bench`: measure what the README promises. One part alone: `python -m tests.bench.lambda_terms`."""
 
-from tests.bench import demo
+from tests.bench import demo, lambda_terms
 
 if __name__ == "__main__":
+    lambda_terms.main()
     demo.main()

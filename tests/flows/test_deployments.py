@@ -116,5 +116,5 @@ def test_lambda_terms_runs_as_a_deployment_with_a_seed_of_its_own(client: SyncPr
         params = {"examples": 1000, "out": str(tmp_path / night)}
         run = finished(client, client.create_flow_run_from_deployment(nightly.id, parameters={"params": params}))
         assert run.state_name == "Completed", run.state
-        made.append((tmp_path / night / "part-00000.parquet").read_bytes())
+        made.append((tmp_path / night / "train" / "part-00000.parquet").read_bytes())
     assert made[0] != made[1]

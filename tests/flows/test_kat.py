@@ -207,13 +207,23 @@ def test_a_full_disk_is_one_message_and_goes_on_after_space_is_made(tmp_path: Pa
         run = start(tmp_path, *arguments)
         output, _ = run.communicate()
         assert run.returncode == 1, output
-        assert "No space left on device" in output.splitlines()[-1]
+        assert output.count("No space left on device") == 1
         assert "Traceback" not in output
         assert not list(tmp_path.glob("data/*/*/manifest.json"))
         subprocess.run(["mount", "-o", "remount,size=100m", str(tmp_path / "data")], check=True)
         assert start(tmp_path, *arguments).wait() == 0
     finally:
         subprocess.run(["umount", str(tmp_path / "data")], check=True)
+
+
+def test_a_bad_row_is_one_message_and_status_1(tmp_path: Path, prefect_server: None) -> None:
+    (tmp_path / "pairs.jsonl").write_text('{"prompt": "p", "chosen": "c"}\n')
+    run = start(tmp_path, "--pairs.sources", "file:pairs.jsonl")
+    output, _ = run.communicate()
+    assert run.returncode == 1
+    assert output.count('pairs.jsonl line 1: "rejected" is missing') == 1
+    assert "Traceback" not in output
+    assert not list(tmp_path.glob("data/pairs/*"))
 
 
 def test_a_missing_file_is_one_message_and_status_1(tmp_path: Path, prefect_server: None) -> None:

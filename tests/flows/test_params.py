@@ -3,7 +3,7 @@
 import pytest
 
 from flows.cli import parse
-from flows.params import PRESETS, KatParams, LambdaTermsParams, merged
+from flows.params import PRESETS, KatParams, merged
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -38,10 +38,3 @@ def test_help_lists_every_stage_with_its_descriptions(capsys: pytest.CaptureFixt
     for stage in ("terms", "pairs", "sft", "embed", "density", "reward", "policy", "diversity", "map"):
         assert f"--{stage}." in text
     assert text.startswith("usage: python -m flows.kat")
-
-
-def test_parts_add_up_to_the_examples_and_have_seeds_of_their_own() -> None:
-    parts = LambdaTermsParams(examples=2500, part=1000).parts(seed=1)
-    assert [part.rows for part in parts] == [1000, 1000, 500]
-    assert len({part.seed for part in parts}) == 3
-    assert parts == LambdaTermsParams(examples=2500, part=1000).parts(seed=1)

@@ -13,7 +13,8 @@ from prefect import flow
 import tasks
 from tasks import caching
 from tasks.artifact import Artifact, external
-from tasks.caching import cached_task, identity
+from tasks.caching import ArtifactSerializer, cached_task, identity
+from tasks.errors import ArtifactError, InputError, KatflowError, TrainingError
 from tasks.params import HOW, Params
 
 TASK = '''
@@ -195,3 +196,14 @@ def test_nested_how_fields_are_no_part_of_the_identity() -> None:
 
     assert identity(Outer()) == identity(Outer(inner=Inner(threads=9))) == {"inner": {"seed": 0}}
     assert identity(Outer()) != identity(Outer(inner=Inner(seed=1)))
+
+
+@pytest.mark.parametrize("kind", [InputError, ArtifactError, TrainingError, KatflowError])
+def test_a_record_is_an_artifact_or_the_error_that_came_instead(kind: type[KatflowError]) -> None:
+    serializer = ArtifactSerializer()
+    artifact = Artifact(path=Path("/a/b"), fingerprint="f")
+    assert serializer.loads(serializer.dumps(artifact)) == artifact
+    back = serializer.loads(serializer.dumps(kind("what, why, what to do")))
+    assert (type(back), str(back)) == (kind, "what, why, what to do")
+    with pytest.raises(ValueError, match="extra"):
+        serializer.loads(b'{"path": "/a", "fingerprint": "f", "code": "x"}')

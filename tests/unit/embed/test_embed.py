@@ -158,6 +158,8 @@ def test_unknown_name_without_network_names_the_alternatives(monkeypatch: pytest
 def test_grpo_needs_its_folder() -> None:
     with pytest.raises(ValueError, match="needs the folder"):
         EmbedParams(ckpt_source="grpo")
+    with pytest.raises(ValueError, match="ckpt-source grpo only"):
+        EmbedParams(grpo_model="anywhere")
 
 
 def test_source_chooses_the_folder(folder: Path, tmp_path: Path) -> None:

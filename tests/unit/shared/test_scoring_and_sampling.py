@@ -35,6 +35,22 @@ def test_an_answer_is_scored_at_its_end_token(judge: LlamaForSequenceClassificat
     assert score_answers(judge, TOKENIZER, ["p"], ["normal form"])[0] == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_cut_answer_is_scored_without_an_end_token(judge: LlamaForSequenceClassification) -> None:
+    both = score_answers(judge, TOKENIZER, ["p", "p"], ["normal form"] * 2, ended=[True, False])
+    cut = [*prompt_ids("p", TOKENIZER), *TOKENIZER("normal form")["input_ids"]]
+    assert both[0] == pytest.approx(score_answers(judge, TOKENIZER, ["p"], ["normal form"])[0], abs=1e-5)
+    assert both[1] == pytest.approx(score_tokens(judge, TOKENIZER, [cut])[0], abs=1e-5)
+    assert both[0] != both[1]
+
+
+def test_a_completion_knows_whether_it_ended() -> None:
+    said = sample_completions(MODEL, TOKENIZER, ["a"], k=800, max_new_tokens=40, seed=0)[0]
+    with torch.inference_mode():
+        logits = MODEL(torch.tensor([prompt_ids("a", TOKENIZER)])).logits[0, -1]
+    at_once = float(torch.softmax(logits, -1)[TOKENIZER.eos_token_id])
+    assert np.mean([one.ended for one in said]) == pytest.approx(1 - (1 - at_once) ** 40, rel=0.3)
+
+
 def test_samples_repeat_by_seed_and_stay_with_their_prompt() -> None:
     prompts = ["a", "much longer than the other", "b"]
     draw = lambda seed: sample_completions(MODEL, TOKENIZER, prompts, k=3, max_new_tokens=5, seed=seed)  # noqa: E731
@@ -48,7 +64,7 @@ def test_samples_follow_the_models_own_distribution() -> None:
     with torch.inference_mode():
         logits = MODEL(torch.tensor([prompt_ids(prompt, TOKENIZER)])).logits[0, -1]
     expected = torch.softmax(logits, -1).numpy()
-    drawn = sample_completions(MODEL, TOKENIZER, [prompt], k=4000, max_new_tokens=1, seed=0)[0]
+    drawn = [one.text for one in sample_completions(MODEL, TOKENIZER, [prompt], k=4000, max_new_tokens=1, seed=0)[0]]
     text = [TOKENIZER.decode([i], skip_special_tokens=True).strip() for i in range(len(expected))]
     by_text = {t: sum(p for p, u in zip(expected, text, strict=True) if u == t) for t in set(text)}
     off = [abs(drawn.count(t) / 4000 - p) for t, p in by_text.items()]

@@ -1,0 +1,78 @@
+"""λ-terms at scale: 15 million examples on disk, what they cover, the reducer against peers, one worker against two.
+
+Bars for 15M on two quiet cores: generator ≤ 25 s, flow ≤ 40 s, ≤ 50 CPU s, ≤ 0.8 GB.
+"""
+
+import filecmp
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.bench.measure import ROOT, python
+
+EXAMPLES = 15_000_000
+BARS = {
+    "depth > 10": (0.50, 1),
+    "size > 150": (0.12, 1),
+    "redex depth > 4": (0.45, 1),
+    "redex depth ≥ 10": (0.10, 1),
+    "growth > 0": (0.14, 1),
+    "growth > 0 among first steps": (0.38, 1),
+    "three leading λs and a redex": (0.35, 1),
+    "normal form": (0.05, 0.15),
+    "under ten nodes": (0, 0.05),
+}
+GENERATE = """
+import sys, lambda_gen_rs as lam
+out, examples, workers = sys.argv[1:]
+lam.write_run(out, out + ".records", lam.RunSpec(seed=1, examples=int(examples)), workers=int(workers))
+"""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        generator(folder)
+        flow(folder)
+    reducer()
+
+
+def generator(folder: Path) -> None:
+    """The extension alone; 3M rows with one worker and with two, interleaved."""
+    cost = python(folder, "-c", GENERATE, "alone", str(EXAMPLES), "2")
+    print(f"generator alone, {EXAMPLES:,} rows: {cost} (bars 25 s, 50 CPU s, 0.8 GB)", flush=True)
+    seconds: dict[str, list[float]] = {"1": [], "2": []}
+    for turn in range(3):
+        for workers, of in seconds.items():
+            of.append(python(folder, "-c", GENERATE, f"{workers}-{turn}", "3000000", workers).seconds)
+    one, two = (sorted(of)[1] for of in seconds.values())
+    print(f"two workers against one, 3M rows, medians of 3: {one:.1f} s / {two:.1f} s = {one / two:.2f} (bar 1.8)")
+    same = not filecmp.dircmp(folder / "1-0/train", folder / "2-0/train").diff_files
+    print(f"their bytes are the same: {same}", flush=True)
+
+
+def flow(folder: Path) -> None:
+    """The flow with hashing, publishing and an ephemeral Prefect server's start."""
+    flags = ["--examples", str(EXAMPLES), "--workers", "2", "--size-limit", "250", "--max-steps", "1000", "--seed", "1"]
+    cost = python(folder, "-m", "flows.lambda_terms", *flags, "--out", "flow")
+    size = sum(path.stat().st_size for path in (folder / "flow").rglob("*.parquet"))
+    print(f"flow, {EXAMPLES:,} rows: {cost} (bars 40 s, 50 CPU s, 0.8 GB), {size / 1e6:.0f} MB", flush=True)
+    python(folder, "-m", "flows.lambda_terms", "--examples", "1000000", "--seed", "1", "--out", "million")
+    for run in ("million", "flow"):
+        figures = json.loads((folder / run / "coverage.json").read_text())
+        for name, (low, high) in BARS.items():
+            share = figures["shares"][name]
+            verdict = "" if low <= share <= high else "  MISSED"
+            print(f"  {figures['rows']:>12,} rows, {name}: {share:.1%} (bar {low:.0%} to {high:.0%}){verdict}")
+
+
+def reducer() -> None:
+    """Against the lambda_calculus crate and a boxed tree (bars 3.5 and 7)."""
+    manifest = str(ROOT / "rust_ext" / "Cargo.toml")
+    command = ["cargo", "run", "--quiet", "--release", "--manifest-path", manifest, "--example", "reducer_bench"]
+    subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Seconds, CPU seconds and peak memory of a command."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Cost:
+    seconds: float
+    cpu: float
+    """User and system, with those of child processes that were waited for."""
+    peak: int
+    """Resident bytes of the process itself."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.seconds:.1f} s, {self.cpu:.1f} CPU s, {self.peak / 1e9:.2f} GB peak, load {os.getloadavg()[0]:.1f}"
+        )
+
+
+def python(folder: Path, *arguments: str) -> Cost:
+    """What `python ARGUMENTS` costs in a folder; its output goes nowhere. Exits where it fails."""
+    start = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"python {' '.join(arguments)} ended with status {os.waitstatus_to_exitcode(status)}")
+    return Cost(time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)

@@ -1,0 +1,141 @@
+"""The run of λ-terms as a flow: the same bytes on threads, on Dask, killed or not; what it says and refuses."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+from prefect.settings import PREFECT_API_URL
+
+ROOT = Path(__file__).parents[2]
+FLAGS = ["--examples", "600000", "--seed", "5", "--val-share", "0.05", "--test-share", "0.05"]
+
+
+def start(folder: Path, *flags: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows.lambda_terms", *flags],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": str(PREFECT_API_URL.value())},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(folder: Path, *flags: str) -> str:
+    process = start(folder, *flags)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    return said
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> tuple[Path, str]:
+    """A folder in which the run was made once, and what it said."""
+    folder = tmp_path_factory.mktemp("threads")
+    return folder, run(folder, *FLAGS, "--out", "made")
+
+
+def test_the_splits_the_coverage_and_the_manifest_are_there(checkout: tuple[Path, str]) -> None:
+    folder, said = checkout
+    made = folder / "made"
+    assert sorted(p.name for p in made.iterdir()) == [
+        *["coverage.json", "coverage.svg", "manifest.json"],
+        *["test", "train", "val"],
+    ]
+    assert said.strip().splitlines()[-1] == f"{'val':22} made/val"
+    assert "made 3 parts, reused 0" in said
+    manifest = json.loads((made / "manifest.json").read_text())
+    assert (manifest["seed"], manifest["examples"], sum(manifest["rows"].values())) == (5, 600_000, 600_000)
+    for file in manifest["files"]:
+        path = made / file["path"]
+        assert path.stat().st_size == file["bytes"]
+        assert pl.scan_parquet(path).select(pl.len()).collect().item() == file["rows"]
+    rows = pl.read_parquet(made / "train" / "*.parquet", columns=["depth", "size"])
+    share = json.loads((made / "coverage.json").read_text())["shares"]["depth > 10"]
+    assert (rows["depth"] > 10).mean() == pytest.approx(share, abs=0.01)
+    assert "<svg" in (made / "coverage.svg").read_text()
+
+
+def test_a_second_run_makes_nothing(checkout: tuple[Path, str]) -> None:
+    folder, _ = checkout
+    assert "made 0 parts, reused 3" in run(folder, *FLAGS, "--out", "made")
+
+
+def test_dask_makes_the_same_bytes(checkout: tuple[Path, str], tmp_path: Path) -> None:
+    said = run(tmp_path, *FLAGS, "--runner", "dask", "--out", "made")
+    assert "made 3 parts, reused 0" in said
+    assert files(tmp_path / "made") == files(checkout[0] / "made")
+    gathered = next((tmp_path / "data" / "terms").glob("*/run"))
+    (gathered / "coverage.json").write_text("damaged")
+    assert "made 0 parts, reused 3" in run(tmp_path, *FLAGS, "--runner", "dask", "--out", "made")
+    assert files(tmp_path / "made") == files(checkout[0] / "made")
+
+
+def records(folder: Path) -> list[Path]:
+    return list((folder / "data" / "terms" / ".work").glob("*/records/part-*.json"))
+
+
+def wait_for_a_part(process: subprocess.Popen[str], folder: Path) -> None:
+    while not records(folder):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+
+
+def test_a_killed_run_goes_on_after_its_last_whole_part(checkout: tuple[Path, str], tmp_path: Path) -> None:
+    process = start(tmp_path, *FLAGS, "--workers", "1", "--out", "made")
+    wait_for_a_part(process, tmp_path)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    whole = len(records(tmp_path))
+    assert not (tmp_path / "made").exists()
+    assert f"made {3 - whole} parts, reused {whole}" in run(tmp_path, *FLAGS, "--out", "made")
+    assert files(tmp_path / "made") == files(checkout[0] / "made")
+
+
+def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(checkout: tuple[Path, str], tmp_path: Path) -> None:
+    process = start(tmp_path, *FLAGS, "--workers", "1", "--out", "made")
+    wait_for_a_part(process, tmp_path)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "the same command goes on from there" in said
+    assert "Traceback" not in said
+    assert re.search("made [12] parts, reused [12]", run(tmp_path, *FLAGS, "--out", "made"))
+    assert files(tmp_path / "made") == files(checkout[0] / "made")
+
+
+def test_json_lines_are_compact_and_nest_meta(tmp_path: Path, prefect_server: None) -> None:
+    run(tmp_path, "--examples", "2000", "--seed", "1", "--format", "jsonl", "--profile", "shallow", "--out", "made")
+    lines = (tmp_path / "made/train/part-00000.jsonl").read_text().splitlines()
+    assert all(re.search('"depth":[0-9]+', line) for line in lines)
+    assert set(json.loads(lines[0])["meta"]) >= {"depth", "size", "redex_depth", "growth", "cycle", "stratum"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "why"),
+    [
+        (["--size-limit", "100"], 2, "size_limit=100 is below"),
+        (["--examples", "0"], 2, "greater than or equal to 1"),
+        (["--val-share", "0.7", "--test-share", "0.7"], 2, "val and test"),
+        (["--examples", "10", "--out", "/proc/none"], 1, "cannot be written"),
+    ],
+)
+def test_what_cannot_be_done_says_why(
+    flags: list[str], status: int, why: str, tmp_path: Path, prefect_server: None
+) -> None:
+    process = start(tmp_path, *flags)
+    said, _ = process.communicate()
+    assert process.returncode == status
+    assert why in said
+    assert "Traceback" not in said
