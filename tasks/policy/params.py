@@ -16,7 +16,7 @@ class PolicyParams(Params):
     )
     max_steps: int = Field(160, ge=1, description="optimizer steps of each arm at most")
     max_tokens: int | None = Field(
-        1_000_000, ge=1, description="tokens to train on at most, padding aside: what bounds a run on long texts"
+        600_000, ge=1, description="tokens to train on at most, padding aside: what bounds a run on long texts"
     )
     batch: int = Field(64, ge=2, description="completions a step")
     generations: int = Field(8, ge=2, description="completions of one prompt, compared with each other")

@@ -9,7 +9,7 @@ class RewardParams(Params):
     max_steps: int = Field(200, ge=1, description="optimizer steps at most")
     max_epochs: float = Field(4, gt=0, description="passes over the data at most")
     max_tokens: int | None = Field(
-        1_000_000, ge=1, description="tokens to train on at most, padding aside: what bounds a run on long texts"
+        400_000, ge=1, description="tokens to train on at most, padding aside: what bounds a run on long texts"
     )
     batch: int = Field(32, ge=1, description="pairs a step")
     learning_rate: float = Field(5e-4, gt=0, description="peak learning rate, linear decay with 5 % warm-up")

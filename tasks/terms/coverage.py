@@ -26,7 +26,7 @@ SHARES: dict[str, Callable[[RunStats], float]] = {
 HISTOGRAMS = {
     "size": "nodes of the term",
     "depth": "depth of the term (edges)",
-    "redex_depth": "depth of the contracted redex (edges)",
+    "redex_depth": "depth of the redex (edges)",
     "cycle": "complexity cycle",
 }
 
@@ -80,9 +80,9 @@ def coverage_picture(figures: dict[str, Any], title: str) -> str:
 
 
 def _histogram(counts: list[int], what: str, x: int, y: int) -> list[str]:
-    """Bars from 0 to the value that all but a thousandth of the rows lie below; the last bar holds the rest."""
-    kept = next(i for i in range(1, len(counts) + 1) if sum(counts[i:]) <= sum(counts) / 1000)
-    drawn = [*counts[:kept], sum(counts[kept:])] if kept < len(counts) else counts
+    """Bars from 0 to the value that nineteen twentieths of the rows lie below, and one for all from there on."""
+    kept = next(i for i in range(1, len(counts) + 1) if sum(counts[i:]) <= sum(counts) / 20)
+    drawn = [*counts[:kept], sum(counts[kept:])] if len(counts) > 2 * kept else counts
     most, step = max(drawn), WIDTH / len(drawn)
     bars = "".join(
         f"M{x + i * step:.2f} {y + HEIGHT}v{-HEIGHT * count / most:.2f}h{max(0.8 * step, step - 2):.2f}V{y + HEIGHT}z"
@@ -92,9 +92,10 @@ def _histogram(counts: list[int], what: str, x: int, y: int) -> list[str]:
     every = next(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500) if len(drawn) / n <= 16)
     ticks = [_text(x + (i + 0.4) * step, y + HEIGHT + 16, str(i), 11, "middle") for i in range(0, len(drawn), every)]
     ground = f'<path d="M{x} {y + HEIGHT}h{WIDTH}" stroke="#888"/>'
-    beyond = f", the last is all from {kept}" if kept < len(counts) else ""
-    title = _text(x, y - 8, f"{what}; highest bar {most:,} rows{beyond}")
-    return [title, f'<path d="{bars}" fill="#4269d0"/>', ground, *ticks]
+    beyond = f"; last bar: {kept} and more" if drawn != counts else ""
+    title = _text(x, y - 10, what + beyond)
+    highest = _text(x + WIDTH, y - 10, f"up to {most:,} rows", 11, "end")
+    return [title, highest, f'<path d="{bars}" fill="#4269d0"/>', ground, *ticks]
 
 
 def _text(x: float, y: float, text: str, size: int = 14, anchor: str = "start") -> str:
