@@ -8,7 +8,7 @@ def dask(address: str | None, workers: int) -> Any:
 
     Workers read and write `data/` of the folder that they were started in: machines must share it.
     """
-    from prefect_dask import DaskTaskRunner
+    from prefect_dask.task_runners import DaskTaskRunner
 
     if address:
         return DaskTaskRunner(address=address)
