@@ -20,7 +20,7 @@ pub fn next_redex<N: Node>(nodes: &[N], from: usize) -> Option<usize> {
     let mut at = from;
     while let Some(block) = nodes.get(at..at + LANES) {
         let (apps, lams) = N::inner(block.try_into().expect("the block's length"));
-        let pairs = apps & lams >> 8;
+        let pairs = apps & (lams >> 8);
         if pairs != 0 {
             return Some(at + pairs.trailing_zeros() as usize / 8);
         }

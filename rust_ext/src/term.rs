@@ -49,8 +49,8 @@ macro_rules! node {
 // FE and FF are the bytes whose high bit is set and whose others, plus 2, carry into it.
 node!(u8, |block: &[u8; LANES]| {
     let block = u128::from_le_bytes(*block);
-    let carried = (block & ONES * 0x7F) + ONES * 2;
-    let inner = (block & carried) >> 7 & ONES;
+    let carried = (block & (ONES * 0x7F)) + ONES * 2;
+    let inner = ((block & carried) >> 7) & ONES;
     (inner & !block, inner & block)
 });
 node!(u32, |block: &[u32; LANES]| {
