@@ -53,12 +53,17 @@ pub struct Chunk {
 impl Chunk {
     /// Draws roots and reduces them until the chunk has its rows. Depends on (seed, number) alone.
     pub fn generate(seed: u64, number: u64, roots: &Roots, limits: Limits) -> Self {
+        Self::generate_while(seed, number, roots, limits, || true)
+    }
+
+    /// `goes_on` is asked before each root: a chunk that nobody wants any more is left unfinished.
+    pub fn generate_while(seed: u64, number: u64, roots: &Roots, limits: Limits, goes_on: impl Fn() -> bool) -> Self {
         let cycle = (number % roots.cycles() as u64) as usize;
         let mut chunk = Self { number, cycle, ..Self::default() };
         let mut random = Random::new(seed, number);
         let mut walker = Walker::default();
         let mut rows = 0;
-        while rows < CHUNK_ROWS {
+        while rows < CHUNK_ROWS && goes_on() {
             let stratum = roots.draw(&mut random, cycle, &mut walker.root);
             rows += walker.trace(&mut chunk, stratum, limits, CHUNK_ROWS - rows);
         }
