@@ -74,6 +74,23 @@ class LambdaTermsParams(RunParams):
         return RunParams.model_validate(self.model_dump(include=set(RunParams.model_fields)))
 
 
+class SampleRareParams(DensityParams):
+    """Vectors in; weights and ids drawn by them out."""
+
+    emb: Path = Field(description="embeddings.parquet: id and emb, vectors of one length")
+    prompts: Path | None = Field(None, description="prompts.parquet (id, prompt, source): texts for the report")
+    k: int = Field(20, ge=1, description="nearest neighbours whose mean cosine similarity is the density")
+    out: Path = Field(Path("data/out/sample_rare"), description="folder for the weights and the report")
+    out_indices: Path | None = Field(
+        None, description="file for the ids, one a line; default: sampled_ids.txt in --out"
+    )
+
+    @property
+    def density(self) -> DensityParams:
+        """What decides the result, for the task."""
+        return DensityParams.model_validate(self.model_dump(include=set(DensityParams.model_fields)))
+
+
 def merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Two trees of parameters, the second's leaves winning."""
     both = {**under, **over}
