@@ -53,8 +53,11 @@ def publish_until(last: str, out: Path, stages: Iterable[tuple[str, dict[str, Ar
 
 
 def publish_contents(folder: Artifact, out: Path) -> dict[str, Path]:
-    """Publish what lies in a large folder artifact under its own names in `out`, by links where that can be."""
-    names = sorted(path.name for path in folder.path.iterdir())
+    """Publish what lies in a large folder artifact under its own names in `out`, by links where that can be.
+
+    manifest.json comes last: what it names is there.
+    """
+    names = sorted((path.name for path in folder.path.iterdir()), key=lambda name: (name == "manifest.json", name))
     return {name: publish(folder.part(name), out / name, link_or_copy) for name in names}
 
 
@@ -85,7 +88,9 @@ def parse(params: type[Params], argv: Sequence[str], program: str) -> Params:
         for fault in error.errors():
             flag = ".".join(str(part).replace("_", "-") for part in fault["loc"] if isinstance(part, str))
             value = "" if isinstance(fault["input"], dict) else f" {_short(fault['input'])}"
-            print(f"error: --{flag}{value}: {fault['msg']}. See {program} --help.", file=sys.stderr)
+            where = f"--{flag}{value}: " if flag else ""
+            what = fault["msg"].removeprefix("Value error, ").rstrip(".")
+            print(f"error: {where}{what}. See {program} --help.", file=sys.stderr)
     sys.exit(2)
 
 
@@ -117,6 +122,7 @@ def _message(error: Exception) -> str:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """False for what `run` tells at the end, once: that a task failed, that its flow did, and why."""
-    is_users = record.exc_info and record.exc_info[1] and _is_users(record.exc_info[1])
-    return not (is_users or record.getMessage().startswith("Finished in state Failed("))
+    """False for what `run` tells at the end, once: that a task failed or was stopped, that its flow was, and why."""
+    if record.exc_info and record.exc_info[1] and _is_users(record.exc_info[1]):
+        return False
+    return not record.getMessage().startswith(("Finished in state Failed(", "Crash detected!"))

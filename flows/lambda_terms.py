@@ -28,8 +28,9 @@ def in_one_process(seed: int, params: RunParams) -> Artifact:
     state = make_run(seed, params, return_state=True)
     made = state.result()
     figures = made.manifest["figures"]
-    reused = figures["made"] + figures["reused"] if state.name == "Cached" else figures["reused"]
-    get_run_logger().info("made %d parts, reused %d", figures["made"] + figures["reused"] - reused, reused)
+    parts = figures["made"] + figures["reused"]
+    reused = parts if state.name == "Cached" else figures["reused"]
+    get_run_logger().info("made %d parts, reused %d", parts - reused, reused)
     return made
 
 

@@ -10,6 +10,7 @@ seconds and versions. That is the lineage.
 """
 
 import contextvars
+import fcntl
 import hashlib
 import json
 import os
@@ -29,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
 from tasks.errors import ArtifactError, InputError
 
 MANIFEST = "manifest.json"
+PUBLISHED = ".published.json"
 
 
 def data_root() -> Path:
@@ -122,12 +124,22 @@ _making: contextvars.ContextVar[_Making] = contextvars.ContextVar("making")
 
 @contextmanager
 def making(stage: str, key: str, params: dict[str, Any], inputs: dict[str, Any]) -> Iterator[None]:
-    """Within it, `new_artifact` knows where its artifact belongs."""
-    token = _making.set(_Making(stage, key, params, inputs))
-    try:
-        yield
-    finally:
-        _making.reset(token)
+    """Within it, `new_artifact` knows where its artifact belongs, and nobody else makes the same one.
+
+    Another process that wants it waits here. The lock is the kernel's: it ends with the process, however that ends.
+    """
+    made = _Making(stage, key, params, inputs)
+    locks = data_root() / stage / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / key).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left_by_a_kill in made.folder.parent.glob(f".{key}.*.tmp"):
+            _remove(left_by_a_kill)
+        token = _making.set(made)
+        try:
+            yield
+        finally:
+            _making.reset(token)
 
 
 def finished_artifact(stage: str, key: str) -> Artifact | None:
@@ -209,9 +221,13 @@ def work_folder(stage: str) -> Path:
 
 
 def link_or_copy(source: str | Path, target: str | Path) -> None:
-    """A second name for a file where the file system can, else a copy: for what is large and never edited in place."""
+    """A second name for a large file where the file system can, else a copy.
+
+    The file becomes read-only: written to under one name, it would change under both.
+    """
     try:
         os.link(source, target)
+        os.chmod(target, 0o444)
     except OSError:
         shutil.copyfile(source, target)
 
@@ -220,10 +236,12 @@ def publish(artifact: Artifact, target: Path, copy: Callable[..., object] = shut
     """Copy an artifact to a stable name; readers see the old content or the new, whole.
 
     copy: how a file is copied.
-    Raises InputError where the target's folder cannot be written.
+    Raises InputError where the target's folder cannot be written, or a folder would be replaced that holds files
+    of somebody else.
     """
-    if target.exists() and not target.is_symlink() and fingerprint(target) == artifact.fingerprint:
+    if Artifact(path=target.absolute(), fingerprint=artifact.fingerprint).is_whole():
         return target
+    _refuse_foreign_files(artifact, target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -236,6 +254,8 @@ def publish(artifact: Artifact, target: Path, copy: Callable[..., object] = shut
             if target.is_dir() and not target.is_symlink():
                 target.rename(old)
             fresh.replace(target)
+            if target.is_dir():
+                _note_published(target)
         finally:
             _remove(fresh)
             if old.exists() and not target.exists():
@@ -247,6 +267,38 @@ def publish(artifact: Artifact, target: Path, copy: Callable[..., object] = shut
             f"{artifact.path.parent}; free the space or choose another --out."
         ) from error
     return target
+
+
+def _refuse_foreign_files(artifact: Artifact, target: Path) -> None:
+    """Raise InputError where a folder holds files that neither an earlier run put there nor this one would replace."""
+    if not target.is_dir() or target.is_symlink():
+        return
+    known = _files_in(artifact.path) | set(_published(target.parent).get(target.name, []))
+    if foreign := sorted(_files_in(target) - known):
+        raise InputError(
+            f"{target} holds {len(foreign)} files that no run put there, such as {foreign[0]}. Publishing replaces the "
+            "folder, so they would be lost. Move them, or choose another --out."
+        )
+
+
+def _note_published(target: Path) -> None:
+    """Remember in `.published.json`, beside a folder, which files in it are a run's."""
+    noted = {**_published(target.parent), target.name: sorted(_files_in(target))}
+    fresh = target.parent / f"{PUBLISHED}.{uuid.uuid4().hex[:8]}.tmp"
+    fresh.write_text(json.dumps(noted, indent=1))
+    fresh.replace(target.parent / PUBLISHED)
+
+
+def _published(folder: Path) -> dict[str, list[str]]:
+    try:
+        noted = json.loads((folder / PUBLISHED).read_text())
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
+
+
+def _files_in(path: Path) -> set[str]:
+    return {str(file.relative_to(path)) for file in path.rglob("*") if not file.is_dir()}
 
 
 def _move_into_place(folder: Path, made: _Making) -> None:

@@ -27,19 +27,34 @@ NEEDS: dict[str, dict[str, type]] = {
     "make_reduces": {"target": str},
     "make_redexes": {"redexes": int},
 }
+OPTIONAL = {"max_size": int}
 MAX_STEPS = 100
 MAX_CHARS = 2_000  # of an answer: longer ones are wrong, so that none costs more than milliseconds
 MAX_NODES = 2_000  # of a term on its way to the target
 
 
 def has_checker(meta: str | None) -> bool:
-    """Whether `check` knows what was asked."""
+    """Whether `check` knows what was asked: a family, and what it needs, numbers and terms that are some."""
     try:
+        (meta or "").encode()
         asked = json.loads(meta or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     needed = NEEDS.get(str(asked.get("family"))) if isinstance(asked, dict) else None
-    return needed is not None and all(isinstance(asked.get(name), kind) for name, kind in needed.items())
+    if needed is None:
+        return False
+    optional = {name: kind for name, kind in OPTIONAL.items() if name in asked}
+    return all(_is(asked.get(name), kind) for name, kind in {**needed, **optional}.items())
+
+
+def _is(value: Any, kind: type) -> bool:
+    if kind is int:
+        return type(value) is int
+    try:
+        lam.parse(value)
+    except (lam.LambdaError, TypeError, UnicodeError):
+        return False
+    return True
 
 
 def check(meta: str | Mapping[str, Any], answer: str) -> bool:

@@ -53,6 +53,11 @@ def load_tokenizer(folder: Path, padding_side: str = "right") -> PreTrainedToken
         )
     except Exception as error:  # tokenizers raises plain Exceptions for a damaged file
         raise InputError(f"{folder} holds no tokenizer that loads ({_first_line(error)}).") from error
+    if tokenizer.eos_token_id is None:
+        raise InputError(
+            f"The tokenizer of {folder} has no end-of-sequence token, so a model could not learn where an answer ends. "
+            "Set its eos_token and save it again."
+        )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -100,6 +105,20 @@ def _download(name: str) -> Path:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def longest_prompt(model: PreTrainedModel, max_prompt: int, max_completion: int) -> int:
+    """Tokens of a prompt at most, so that prompt and completion fit the model's positions.
+
+    Raises InputError where a completion alone would fill them.
+    """
+    longest = min(max_prompt, context_length(model) - max_completion)
+    if longest < 1:
+        raise InputError(
+            f"Completions of {max_completion} tokens leave no room for a prompt among the model's "
+            f"{context_length(model)} positions. Lower max_completion, or take a model with more positions."
+        )
+    return longest
 
 
 def context_length(model: PreTrainedModel) -> int:

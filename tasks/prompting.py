@@ -22,6 +22,22 @@ def answer_text(answer: Any) -> str:
     return answer if isinstance(answer, str) else "".join(message["content"] for message in answer)
 
 
+def answered_ids(prompt: str, answer: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Token ids of a prompt and its whole answer with what ends it, as TRL's trainers make them."""
+    asked, said = as_prompt(prompt, tokenizer), as_answer(answer, tokenizer)
+    if isinstance(asked, list) and isinstance(said, list):
+        return tokenizer.apply_chat_template([*asked, *said], return_dict=True)["input_ids"]
+    ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
+    return [*prompt_ids(prompt, tokenizer), *ids, tokenizer.eos_token_id]
+
+
+def closing_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """What a chat template puts behind an answer's end token, such as a line break; a model stops before it."""
+    whole = answered_ids("a", "b", tokenizer)
+    ends = [at for at, token in enumerate(whole) if token == tokenizer.eos_token_id]
+    return whole[ends[-1] + 1 :] if ends else []
+
+
 def prompt_ids(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Token ids of a prompt, ready for the answer's first token."""
     prompt = as_prompt(text, tokenizer)

@@ -28,21 +28,23 @@ def sample_completions(
     temperature: float = 1.0,
     seed: int = 0,
     batch_rows: int = 256,
+    batch_tokens: int = 65_536,
     progress: Callable[[float], None] = lambda share: None,
 ) -> list[list[Completion]]:
     """k completions of each prompt at a temperature, without top-k or top-p cuts.
 
-    Returns [len(prompts)][k]. Prompts are sorted by length into batches of about batch_rows rows; the same
-    arguments give the same completions on one machine.
+    Returns [len(prompts)][k]. Prompts are sorted by length into batches of at most batch_rows rows and batch_tokens
+    padded tokens, but one prompt at least; the same arguments give the same completions on one machine.
     """
     model.eval()
     torch.manual_seed(seed)
     encoded = [prompt_ids(prompt, tokenizer) for prompt in prompts]
     order = sorted(range(len(prompts)), key=lambda i: (len(encoded[i]), i))
     completions: list[list[Completion]] = [[] for _ in prompts]
-    step = max(1, batch_rows // k)
-    for start in range(0, len(order), step):
-        batch = order[start : start + step]
+    done = 0
+    while done < len(order):
+        longest = [len(encoded[i]) + max_new_tokens for i in order[done : done + max(1, batch_rows // k)]]
+        batch = order[done : done + max(1, sum(k * n * length <= batch_tokens for n, length in enumerate(longest, 1)))]
         padded = tokenizer.pad({"input_ids": [encoded[i] for i in batch]}, padding_side="left", return_tensors="pt")
         made = model.generate(
             **padded.to(model.device),
@@ -65,5 +67,6 @@ def sample_completions(
         ]
         for row, i in enumerate(batch):
             completions[i] = said[row * k : (row + 1) * k]
-        progress((start + len(batch)) / len(order))
+        done += len(batch)
+        progress(done / len(order))
     return completions

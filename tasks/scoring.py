@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from tasks.prompting import prompt_ids
+from tasks.prompting import answered_ids, prompt_ids
 
 
 def score_answers(
@@ -17,16 +17,14 @@ def score_answers(
     answers: Sequence[str],
     ended: Sequence[bool] | None = None,
 ) -> NDArray[np.float64]:
-    """Scores [n] of answers. Those that ended (default: all) end with the end-of-sequence token, as in training."""
-    end = [tokenizer.eos_token_id]
-    return score_tokens(
-        model,
-        tokenizer,
-        [
-            prompt_ids(prompt, tokenizer) + tokenizer(answer, add_special_tokens=False)["input_ids"] + end * whole
-            for prompt, answer, whole in zip(prompts, answers, ended or [True] * len(answers), strict=True)
-        ],
-    )
+    """Scores [n] of answers. Those that ended (default: all) end as in training, the others where they were cut."""
+    sequences = [
+        answered_ids(prompt, answer, tokenizer)
+        if whole
+        else prompt_ids(prompt, tokenizer) + tokenizer(answer, add_special_tokens=False)["input_ids"]
+        for prompt, answer, whole in zip(prompts, answers, ended or [True] * len(answers), strict=True)
+    ]
+    return score_tokens(model, tokenizer, sequences)
 
 
 @torch.inference_mode()

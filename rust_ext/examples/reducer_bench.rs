@@ -4,7 +4,7 @@ use lambda_calculus::reduction::Order;
 use lambda_calculus::term::{abs, app, Term, Term::Var};
 use lambda_gen_rs::plan::Roots;
 use lambda_gen_rs::profile::Profile;
-use lambda_gen_rs::reduce::{next_redex, Reducer};
+use lambda_gen_rs::contract::Reduction;
 use lambda_gen_rs::term::Node;
 use lambda_gen_rs::trace::{Chunk, Limits};
 use std::hint::black_box;
@@ -70,21 +70,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut best = [f64::INFINITY; 5];
     for _ in 0..3 {
-        let mut reducer = Reducer::default();
-        let (mut term, mut next) = (Vec::new(), Vec::new());
+        let mut reduction = Reduction::default();
         let mut done = 0;
         let clock = Instant::now();
         for (nodes, steps) in &work {
-            term.clone_from(nodes);
+            reduction.start(nodes);
             let mut from = 0;
             for _ in 0..*steps {
-                let at = next_redex(&term, from).expect("the trace is so long");
-                assert!(reducer.contract(&term, at, &mut next));
-                std::mem::swap(&mut term, &mut next);
+                let at = reduction.next_redex(from).expect("the trace is so long");
+                assert!(reduction.contract(at));
+                reduction.advance();
                 from = at.saturating_sub(1);
                 done += 1;
             }
-            black_box(&term);
+            black_box(reduction.term());
         }
         best[0] = best[0].min(per_step(clock));
         assert_eq!(done, steps);

@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let roots = Roots::new(&Profile::named("covering")?)?;
     println!("tables: {:?}", start.elapsed());
     let encoder = Encoder::new(Format::Parquet, shares)?;
-    let mut ledger = Ledger::new(15_000_000, true);
+    let mut ledger = Ledger::new(15_000_000, true)?;
     let mut spent = [Duration::ZERO; 5];
     let (mut steps, mut traces) = (0, 0);
     for number in 0..CHUNKS {
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut root = Vec::new();
         (0..chunk.traces.len()).for_each(|_| _ = roots.draw(&mut random, chunk.cycle, &mut root));
         lap(1);
-        let keep = ledger.claim(&words(&chunk, &shares), CHUNK_ROWS);
+        let keep = ledger.claim(&words(&chunk, &shares), CHUNK_ROWS)?;
         lap(2);
         let mut characters = 0;
         for_each_row(&chunk, &keep, |_, row| characters += row.term.len());

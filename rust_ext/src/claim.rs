@@ -10,6 +10,7 @@
 //! The decisions depend on the order of steps alone, never on the number of workers; a step is one word, so
 //! machines that share no memory can exchange the words instead of the terms.
 
+use crate::error::{LambdaError, Result};
 use crate::trace::Chunk;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -111,19 +112,26 @@ fn slots_for(terms: usize) -> usize {
     (terms.max(1024) * 3 / 2).next_power_of_two()
 }
 
+fn free_slots(count: usize) -> Result<Vec<u64>> {
+    let mut slots = Vec::new();
+    slots.try_reserve_exact(count).map_err(|_| LambdaError::new(format!("the table of terms needs {} GB of memory, which cannot be had. Duplicates are found with it; ask for fewer examples, or for several runs with seeds of their own.", count * 8 / 1_000_000_000)))?;
+    slots.resize(count, 0);
+    Ok(slots)
+}
+
 /// Steps ahead whose slot is fetched: about a memory latency.
 const AHEAD: usize = 12;
 
 impl Ledger {
     /// `terms` is what is expected; the ledger grows beyond it. `records`: keep changes for `replay`.
-    pub fn new(terms: usize, records: bool) -> Self {
-        let slots = slots_for(terms);
-        Self { slots: vec![0; slots], shift: 64 - slots.trailing_zeros(), changes: Vec::new(), records, used: 0 }
+    pub fn new(terms: usize, records: bool) -> Result<Self> {
+        let slots = free_slots(slots_for(terms))?;
+        Ok(Self { shift: 64 - slots.len().trailing_zeros(), slots, changes: Vec::new(), records, used: 0 })
     }
 
     /// Whether each step becomes a row; at most `room` do. Call in the order of chunks.
-    pub fn claim(&mut self, words: &[Word], room: usize) -> Vec<bool> {
-        self.reserve(2 * words.len());
+    pub fn claim(&mut self, words: &[Word], room: usize) -> Result<Vec<bool>> {
+        self.reserve(2 * words.len())?;
         let mut left = room;
         let mut keep = vec![false; words.len()];
         for (at, &word) in words.iter().enumerate() {
@@ -155,7 +163,7 @@ impl Ledger {
                 }
             }
         }
-        keep
+        Ok(keep)
     }
 
     pub fn take_changes(&mut self) -> Vec<u64> {
@@ -163,8 +171,8 @@ impl Ledger {
     }
 
     /// Makes the changes of an earlier run again.
-    pub fn replay(&mut self, changes: &[u64]) {
-        self.reserve(changes.len());
+    pub fn replay(&mut self, changes: &[u64]) -> Result<()> {
+        self.reserve(changes.len())?;
         for (at, &change) in changes.iter().enumerate() {
             if let Some(&ahead) = changes.get(at + AHEAD) {
                 self.prefetch(ahead & !FLAGS);
@@ -173,6 +181,7 @@ impl Ledger {
             self.used += usize::from(self.slots[slot] == 0);
             self.slots[slot] = change;
         }
+        Ok(())
     }
 
     fn set(&mut self, slot: usize, key: u64, state: State) {
@@ -202,16 +211,17 @@ impl Ledger {
         slot
     }
 
-    fn reserve(&mut self, more: usize) {
+    fn reserve(&mut self, more: usize) -> Result<()> {
         if (self.used + more) * 10 <= self.slots.len() * 9 {
-            return;
+            return Ok(());
         }
-        let mut larger = Self::new((self.used + more) * 2, false);
+        let mut larger = Self::new((self.used + more) * 2, false)?;
         for &entry in self.slots.iter().filter(|&&entry| entry != 0) {
             let slot = larger.find(entry & !FLAGS);
             larger.slots[slot] = entry;
         }
         (self.slots, self.shift) = (larger.slots, larger.shift);
+        Ok(())
     }
 
     #[cfg(target_arch = "x86_64")]

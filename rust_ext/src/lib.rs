@@ -3,6 +3,7 @@
 //! Pure modules know no Python; the bindings are in `py`, behind the feature `python`.
 
 pub mod claim;
+pub mod contract;
 pub mod count;
 pub mod error;
 pub mod jsonl;

@@ -264,6 +264,13 @@ impl PartWriter {
         Ok(())
     }
 
+    /// Removes what was written: on a full disk it would stay in the way.
+    pub fn discard(self) {
+        for split in Split::ALL {
+            let _ = fs::remove_file(partial(&self.places.part(split, self.part, self.format)));
+        }
+    }
+
     /// Publishes the part.
     pub fn finish(mut self) -> Result<Record> {
         for (split, file) in Split::ALL.into_iter().zip(self.files) {

@@ -15,7 +15,7 @@ use crate::pipeline::{self, Stages};
 use crate::plan::Roots;
 use crate::profile::Profile;
 use crate::trace::{Chunk, Limits};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Mutex;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -67,12 +67,12 @@ pub fn write_run(places: &Places, spec: &Spec, workers: usize, mut proceed: impl
         return Err(LambdaError::new("workers=0. Nobody would work; give at least 1."));
     }
     claim_places(places, spec)?;
-    let mut ledger = Ledger::new(spec.examples as usize, true);
+    let mut ledger = Ledger::new(spec.examples as usize, true)?;
     let mut parts = Vec::new();
     let mut made = 0;
     while made < spec.examples {
         let Some((record, claims)) = read_finished(places, parts.len() as u64, spec.format) else { break };
-        ledger.replay(&claims);
+        ledger.replay(&claims)?;
         made += record.rows.iter().sum::<u64>();
         parts.push(record);
         if !proceed(made) {
@@ -89,9 +89,19 @@ pub fn write_run(places: &Places, spec: &Spec, workers: usize, mut proceed: impl
             claims: Mutex::new(Claims { ledger, left: spec.examples - made, part_rows: 0 }),
             output: Mutex::new(Output { writer: None, parts }),
             rows: AtomicU64::new(made),
+            stopped: AtomicBool::new(false),
         };
-        pipeline::run(&run, reused as u64 * PART_CHUNKS, workers, || proceed(run.rows.load(Ordering::Relaxed)))?;
-        parts = run.output.into_inner().expect("no worker panicked").parts;
+        let made = pipeline::run(&run, reused as u64 * PART_CHUNKS, workers, || {
+            let goes_on = proceed(run.rows.load(Ordering::Relaxed));
+            run.stopped.fetch_or(!goes_on, Ordering::Relaxed);
+            goes_on
+        });
+        let output = run.output.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(unfinished) = output.writer {
+            unfinished.discard();
+        }
+        made?;
+        parts = output.parts;
     }
     proceed(spec.examples);
     Ok(Report { parts, reused })
@@ -130,6 +140,7 @@ struct Run<'a> {
     claims: Mutex<Claims>,
     output: Mutex<Output>,
     rows: AtomicU64,
+    stopped: AtomicBool,
 }
 
 pub struct Claimed {
@@ -150,7 +161,8 @@ impl Stages for Run<'_> {
     type Encoded = EncodedChunk;
 
     fn generate(&self, chunk: u64) -> Self::Generated {
-        let chunk = Chunk::generate(self.spec.seed, chunk, &self.roots, self.spec.limits);
+        let goes_on = || !self.stopped.load(Ordering::Relaxed);
+        let chunk = Chunk::generate_while(self.spec.seed, chunk, &self.roots, self.spec.limits, goes_on);
         let words = words(&chunk, &self.spec.shares);
         (chunk, words)
     }
@@ -158,7 +170,7 @@ impl Stages for Run<'_> {
     fn claim(&self, number: u64, (chunk, words): Self::Generated) -> Result<(Claimed, bool)> {
         let mut claims = self.claims.lock().expect("no worker panicked");
         let room = claims.left as usize;
-        let keep = claims.ledger.claim(&words, room);
+        let keep = claims.ledger.claim(&words, room)?;
         let kept = keep.iter().filter(|&&k| k).count() as u64;
         claims.left -= kept;
         claims.part_rows += kept;

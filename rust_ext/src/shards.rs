@@ -41,7 +41,7 @@ pub struct Resolved {
 /// `folder`: `part-00000.keep`.
 pub fn resolve(folder: &Path, spec: &Spec, scans: &[PathBuf]) -> Result<Resolved> {
     spec.check()?;
-    let mut ledger = Ledger::new(spec.examples as usize, false);
+    let mut ledger = Ledger::new(spec.examples as usize, false)?;
     let mut resolved = Resolved { parts: 0, rows: 0 };
     for (part, scan) in scans.iter().enumerate() {
         let mut keeps = Vec::new();
@@ -50,7 +50,7 @@ pub fn resolve(folder: &Path, spec: &Spec, scans: &[PathBuf]) -> Result<Resolved
         let mut rest = &bytes[..];
         while !rest.is_empty() && resolved.rows < spec.examples {
             let words = take_words(&mut rest).ok_or_else(|| broken(scan))?;
-            let keep = ledger.claim(&words, (spec.examples - resolved.rows) as usize);
+            let keep = ledger.claim(&words, (spec.examples - resolved.rows) as usize)?;
             resolved.rows += keep.iter().filter(|&&k| k).count() as u64;
             keeps.extend((keep.len() as u64).to_le_bytes());
             keeps.extend(keep.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte, &bit| byte << 1 | u8::from(bit))));

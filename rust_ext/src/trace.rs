@@ -1,7 +1,7 @@
 //! Chunks of reduction traces: the unit of randomness and of parallel work.
 
+use crate::contract::Reduction;
 use crate::plan::{Roots, Stratum};
-use crate::reduce::{next_redex, Reducer};
 use crate::sample::Random;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -53,13 +53,18 @@ pub struct Chunk {
 impl Chunk {
     /// Draws roots and reduces them until the chunk has its rows. Depends on (seed, number) alone.
     pub fn generate(seed: u64, number: u64, roots: &Roots, limits: Limits) -> Self {
+        Self::generate_while(seed, number, roots, limits, || true)
+    }
+
+    /// `goes_on` is asked before each root: a chunk that nobody wants any more is left unfinished.
+    pub fn generate_while(seed: u64, number: u64, roots: &Roots, limits: Limits, goes_on: impl Fn() -> bool) -> Self {
         let cycle = (number % roots.cycles() as u64) as usize;
         let mut chunk = Self { number, cycle, ..Self::default() };
         let mut random = Random::new(seed, number);
         let mut walker = Walker::default();
         let mut rows = 0;
-        while rows < CHUNK_ROWS {
-            let stratum = roots.draw(&mut random, cycle, &mut walker.term);
+        while rows < CHUNK_ROWS && goes_on() {
+            let stratum = roots.draw(&mut random, cycle, &mut walker.root);
             rows += walker.trace(&mut chunk, stratum, limits, CHUNK_ROWS - rows);
         }
         chunk
@@ -79,58 +84,59 @@ impl Chunk {
 
 #[derive(Default)]
 struct Walker {
-    term: Vec<u8>,
-    next: Vec<u8>,
-    reducer: Reducer,
+    root: Vec<u8>,
+    reduction: Reduction<u8>,
 }
 
 impl Walker {
-    /// Reduces `self.term` to its normal form or a limit; returns the rows pushed, at most `room`.
+    /// Reduces `self.root` to its normal form or a limit; returns the rows pushed, at most `room`.
     fn trace(&mut self, chunk: &mut Chunk, stratum: Stratum, limits: Limits, room: usize) -> usize {
         let first = chunk.steps.len();
-        let root_hash = xxh3_64(&self.term);
+        let reduction = &mut self.reduction;
+        reduction.start(&self.root);
+        let root_hash = xxh3_64(&self.root);
         let mut hash = root_hash;
         let mut rows = 0;
         let mut steps_total = None;
-        let mut redex = next_redex(&self.term, 0);
+        let mut redex = reduction.next_redex(0);
         let mut previous_is_row = false;
         // Brent's cycle search: a term met again at a power of two of steps.
         let mut milestone = (root_hash, 1);
         for step_k in 0..=limits.max_steps {
-            let is_row = rows < room && self.term.len() <= limits.size_limit;
+            let is_row = rows < room && reduction.term().len() <= limits.size_limit;
             let Some(at) = redex else {
                 if is_row || previous_is_row {
-                    chunk.push(&self.term, hash, step_k, None, is_row);
+                    chunk.push(reduction.term(), hash, step_k, None, is_row);
                 }
                 rows += usize::from(is_row);
                 steps_total = Some(step_k as u32);
                 break;
             };
             let cut = step_k == limits.max_steps
-                || !self.reducer.contract(&self.term, at, &mut self.next)
-                || self.next.len() > WORKING_FACTOR * limits.size_limit;
+                || !reduction.contract(at)
+                || reduction.next().len() > WORKING_FACTOR * limits.size_limit;
             let is_row = is_row && !cut;
             if is_row || previous_is_row {
-                chunk.push(&self.term, hash, step_k, redex, is_row);
+                chunk.push(reduction.term(), hash, step_k, redex, is_row);
             }
             rows += usize::from(is_row);
             if cut {
                 break;
             }
             previous_is_row = is_row;
-            std::mem::swap(&mut self.term, &mut self.next);
-            hash = xxh3_64(&self.term);
+            reduction.advance();
+            hash = xxh3_64(reduction.term());
             if hash == milestone.0 {
                 // Its last row's next term is the one that began the cycle.
                 if previous_is_row {
-                    chunk.push(&self.term, hash, step_k + 1, next_redex(&self.term, 0), false);
+                    chunk.push(reduction.term(), hash, step_k + 1, reduction.next_redex(0), false);
                 }
                 break;
             }
             if step_k + 1 == milestone.1 * 2 {
                 milestone = (hash, step_k + 1);
             }
-            redex = next_redex(&self.term, at.saturating_sub(1));
+            redex = reduction.next_redex(at.saturating_sub(1));
         }
         if rows == 0 {
             chunk.arena.truncate(chunk.steps.get(first).map_or(chunk.arena.len(), |s| s.start as usize));

@@ -38,7 +38,7 @@ pub fn write_traces(path: &Path, order: &Order, mut proceed: impl FnMut(usize) -
     let roots = Roots::new(&Profile { name: "one cycle", cycles: vec![order.cycle], method: Method::Strata })?;
     let temporary = Temporary::beside(path);
     let mut writer = writer(File::create(&temporary.0)?)?;
-    let mut ledger = Ledger::new(order.rows, false);
+    let mut ledger = Ledger::new(order.rows, false)?;
     let mut report = Report::default();
     let mut barren = 0;
     while report.rows < order.rows {
@@ -52,7 +52,7 @@ pub fn write_traces(path: &Path, order: &Order, mut proceed: impl FnMut(usize) -
             if report.rows == order.rows {
                 break;
             }
-            let keep = ledger.claim(&words(chunk, &NO_SPLITS), order.rows - report.rows);
+            let keep = ledger.claim(&words(chunk, &NO_SPLITS), order.rows - report.rows)?;
             let kept = keep.iter().filter(|&&k| k).count();
             if kept > 0 {
                 let mut columns = Columns::default();

@@ -1,7 +1,7 @@
 """SFT and the arms side by side: each measure by prompt, its mean and interval, and differences.
 
 An answer is *good* where the checker finds it right or, for prompts without a checker, where the reward
-model scores it above the median of the SFT model's answers. Diversity of good answers is what counts:
+model scores it above the median of the SFT model's answers to such prompts. Diversity of good answers is what counts:
 noise is diverse too.
 """
 
@@ -89,7 +89,8 @@ def compare(
 
     prompts: n rows with source, meta, density, weight.  samples: by arm, "sft" among them.
     """
-    bar = float(np.median(samples[BASE].scores))
+    unchecked = samples[BASE].scores[prompts["meta"].is_null().to_numpy()]
+    bar = float(np.median(unchecked)) if unchecked.size else math.nan
     values = {arm: measure(prompts, said, bar, vectors, mix) for arm, said in samples.items()}
     estimate = lambda x: bootstrap_mean(x, resamples, seed).json()  # noqa: E731
     arms = {arm: {name: estimate(x) for name, x in metrics.items()} for arm, metrics in values.items()}

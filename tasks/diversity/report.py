@@ -12,8 +12,12 @@ HEAD = "One training run of each arm: intervals cover the choice of prompts, not
 def training_verdict(contrast: Mapping[str, Any]) -> str:
     """Whether an arm's held-out reward rose over SFT's, by the interval of the paired difference."""
     reward = contrast["reward"]
-    rose = reward["low"] is not None and reward["low"] > 0
-    said = "training worked" if rose else "TRAINING DID NOT WORK: the interval is not clear of 0"
+    if reward["low"] is not None and reward["low"] > 0:
+        said = "training worked"
+    elif reward["high"] is not None and reward["high"] < 0:
+        said = "TRAINING DID HARM: the interval lies below 0"
+    else:
+        said = "TRAINING DID NOT WORK: the interval is not clear of 0"
     return f"{reward['difference']:+.3f} [{reward['low']:+.3f}, {reward['high']:+.3f}], {said}"
 
 

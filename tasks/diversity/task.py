@@ -3,7 +3,7 @@
 from tasks.artifact import Artifact, new_artifact
 from tasks.caching import cached_task
 from tasks.diversity.params import DiversityParams
-from tasks.reporting import progress, show_markdown, show_table
+from tasks.reporting import log_line, progress, show_markdown, show_table
 from tasks.rewards import RewardMix
 
 
@@ -13,17 +13,21 @@ def sample_model(name: str, prompts: Artifact, model: Artifact, params: Diversit
     import polars as pl
 
     from tasks.diversity.held_out import held_out_prompts
-    from tasks.models import load_causal_lm, load_tokenizer
+    from tasks.models import load_causal_lm, load_tokenizer, longest_prompt
     from tasks.runtime import device, torch_threads
     from tasks.sampling import sample_completions
     from tasks.tables import PROMPTS, read_table
 
     table = read_table(prompts.path, {**PROMPTS, "split": pl.String, "meta": pl.String})
-    asked = held_out_prompts(table, params.prompts, params.seed)
+    language_model, tokenizer = load_causal_lm(model.path / "model"), load_tokenizer(model.path / "model")
+    longest = longest_prompt(language_model, params.max_prompt, params.max_completion)
+    asked, too_long = held_out_prompts(table, params.prompts, params.seed, tokenizer, longest)
+    if too_long:
+        log_line("%d held-out prompts of more than %d tokens are not asked", too_long, longest)
     with torch_threads(), new_artifact("diversity", "completions.parquet") as out, progress(f"sample {name}") as show:
         sampled = sample_completions(
-            load_causal_lm(model.path / "model").to(device()),
-            load_tokenizer(model.path / "model"),
+            language_model.to(device()),
+            tokenizer,
             asked["prompt"].to_list(),
             k=params.completions,
             max_new_tokens=params.max_completion,
@@ -35,7 +39,7 @@ def sample_model(name: str, prompts: Artifact, model: Artifact, params: Diversit
             answers=pl.Series([[one.text for one in of] for of in sampled], dtype=pl.List(pl.String)),
             ended=pl.Series([[one.ended for one in of] for of in sampled], dtype=pl.List(pl.Boolean)),
         ).write_parquet(out.path)
-        out.holds(len(asked))
+        out.holds(len(asked), too_long=too_long)
     return out.sealed()
 
 

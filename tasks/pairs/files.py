@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError
-from tasks.pairs.rows import Met
+from tasks.pairs.rows import COLUMNS, Met
 
 LONGEST_FIELD = 2**31 - 1
 
@@ -32,7 +32,7 @@ def read_rows(path: Path, shown: str) -> Iterator[Met]:
         raise InputError(f"{shown} is of no known kind. Give .jsonl, .jsonl.gz, .parquet or .csv.")
     try:
         yield from readers[kind](path, shown)
-    except (OSError, EOFError, zlib.error, csv.Error, pa.ArrowException) as error:
+    except (OSError, EOFError, zlib.error, csv.Error, pa.ArrowException, ValueError, OverflowError) as error:
         raise InputError(f"{shown} cannot be read to its end ({error}). Check the file, or make it again.") from None
 
 
@@ -69,7 +69,13 @@ def _csv(path: Path, shown: str) -> Iterator[Met]:
 def _parquet(path: Path, shown: str) -> Iterator[Met]:
     number = 0
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches():
+        read = [name for name in file.schema_arrow.names if name in COLUMNS]
+        if not read:
+            raise InputError(
+                f"{shown} has the columns {', '.join(file.schema_arrow.names)}. A pair needs prompt, chosen and "
+                "rejected; rename them."
+            )
+        for batch in file.iter_batches(columns=read):
             columns = {name: _values(batch.column(name)) for name in batch.schema.names}
             for values in zip(*columns.values(), strict=True):
                 number += 1

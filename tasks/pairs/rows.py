@@ -12,6 +12,8 @@ from tasks.errors import InputError
 from tasks.pairs.shapes import ShapeError, texts_of
 
 NEEDED = ("prompt", "chosen", "rejected")
+COLUMNS = {*NEEDED, "source", "src", "id", "meta", "margin", "score_chosen", "score_rejected"}
+"""All that is read of a row."""
 
 
 @dataclass(frozen=True)

@@ -93,5 +93,7 @@ def _is_chat(value: Any) -> TypeGuard[list[Message]]:
     return (
         isinstance(value, list)
         and len(value) > 0
-        and all(isinstance(m, Mapping) and isinstance(m.get("content"), str) and "role" in m for m in value)
+        and all(
+            isinstance(m, Mapping) and all(isinstance(m.get(name), str) for name in ("role", "content")) for m in value
+        )
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerState
 
-from tasks.prompting import answer_text, prompt_ids
+from tasks.prompting import answer_text, closing_ids, prompt_ids
 from tasks.rewards import RewardMix, verdicts
 from tasks.scoring import score_tokens
 
@@ -29,15 +29,18 @@ def checker_reward(mix: RewardMix) -> RewardFunction:
 def model_reward(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, mix: RewardMix) -> RewardFunction:
     """The reward model's weighted score of prompt and completion, token by token as sampled.
 
-    The completion's own tokens are scored: where it ended, its end token is among them, as in the
-    reward model's training. Scoring its text, as TRL does with a model, would lose that token.
+    The completion's own tokens are scored: where it ended, its end token is among them, and what a chat template
+    puts behind it is added, as in the reward model's training. Scoring its text, as TRL does with a model, would lose
+    that token.
     """
+    closing = closing_ids(tokenizer)
 
     def reward_model(
         completion_ids: Sequence[list[int]], text: Sequence[str], meta: Sequence[str | None], **_: Any
     ) -> list[float | None]:
         sequences = [
-            prompt_ids(prompt, tokenizer) + list(answer) for prompt, answer in zip(text, completion_ids, strict=True)
+            [*prompt_ids(prompt, tokenizer), *answer, *(closing if answer[-1:] == [tokenizer.eos_token_id] else [])]
+            for prompt, answer in zip(text, completion_ids, strict=True)
         ]
         scores = score_tokens(model, tokenizer, sequences).tolist()
         return [mix.of_model(of) * score for of, score in zip(meta, scores, strict=True)]

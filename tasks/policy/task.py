@@ -17,7 +17,7 @@ def train_policy(
     """
     import json
 
-    from tasks.models import load_causal_lm, load_reward_model, load_tokenizer, save_model
+    from tasks.models import load_causal_lm, load_reward_model, load_tokenizer, longest_prompt, save_model
     from tasks.policy.plan import count_table, draw_schedule, settings, trainable
     from tasks.policy.rewards import Seen, checker_reward, model_reward
     from tasks.policy.train import train_grpo
@@ -27,7 +27,8 @@ def train_policy(
         tokenizer = load_tokenizer(sft.path / "model", padding_side="left")
         model = load_causal_lm(sft.path / "model")
         judge = load_reward_model(reward.path / "model").to(device())
-        table, too_long = trainable(prompts.path, weights.path, tokenizer, params.max_prompt)
+        longest = longest_prompt(model, params.max_prompt, params.max_completion)
+        table, too_long = trainable(prompts.path, weights.path, tokenizer, longest)
         schedule = draw_schedule(arm, table, params)
         rewards = [
             checker_reward(params.reward),

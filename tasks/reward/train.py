@@ -10,7 +10,7 @@ from trl import RewardConfig, RewardTrainer
 
 from tasks.errors import TrainingError
 from tasks.models import context_length
-from tasks.prompting import as_answer, as_prompt, prompt_ids
+from tasks.prompting import answered_ids, as_answer, as_prompt
 from tasks.reward.params import RewardParams
 from tasks.training import common_arguments, steps_to_train, train
 
@@ -66,10 +66,9 @@ def short_enough(
 
 def token_lengths(tokenizer: PreTrainedTokenizerBase, pairs: pl.DataFrame) -> pl.DataFrame:
     """Tokens of each pair's two sides, prompt and end with each: columns chosen and rejected."""
-    prompts = [len(prompt_ids(text, tokenizer)) + 1 for text in pairs["prompt"]]
     return pl.DataFrame(
         {
-            side: [p + len(tokenizer(text)["input_ids"]) for p, text in zip(prompts, pairs[side], strict=True)]
+            side: [len(answered_ids(p, a, tokenizer)) for p, a in zip(pairs["prompt"], pairs[side], strict=True)]
             for side in ("chosen", "rejected")
         },
         schema={"chosen": pl.Int64, "rejected": pl.Int64},

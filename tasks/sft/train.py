@@ -9,7 +9,7 @@ from trl import SFTConfig, SFTTrainer
 
 from tasks.errors import TrainingError
 from tasks.models import context_length
-from tasks.prompting import as_answer, as_prompt, prompt_ids
+from tasks.prompting import answered_ids, as_answer, as_prompt
 from tasks.sft.params import SftParams
 from tasks.training import common_arguments, steps_to_train, train
 
@@ -78,7 +78,4 @@ def short_enough(
 
 def token_lengths(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], answers: Sequence[str]) -> list[int]:
     """Tokens of each example: prompt, answer and end."""
-    return [
-        len(prompt_ids(prompt, tokenizer)) + len(tokenizer(answer)["input_ids"]) + 1
-        for prompt, answer in zip(prompts, answers, strict=True)
-    ]
+    return [len(answered_ids(prompt, answer, tokenizer)) for prompt, answer in zip(prompts, answers, strict=True)]

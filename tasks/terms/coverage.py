@@ -15,7 +15,7 @@ SHARES: dict[str, Callable[[RunStats], float]] = {
     "redex depth > 4": lambda s: sum(s["redex_depth"][5:]) / s["rows"],
     "redex depth ≥ 10": lambda s: sum(s["redex_depth"][10:]) / s["rows"],
     "growth > 0": lambda s: s["growing"] / s["rows"],
-    "growth > 0 among first steps": lambda s: s["growing_first_steps"] / max(1, s["first_steps"]),
+    "growth > 0 among first contractions": lambda s: s["growing_first_steps"] / max(1, s["first_steps"]),
     "three leading λs and a redex": lambda s: s["prefixed"] / s["rows"],
     "normal form": lambda s: s["normal_forms"] / s["rows"],
     "under ten nodes": lambda s: s["under_ten_nodes"] / s["rows"],

@@ -44,8 +44,8 @@ class RunParams(Params):
         description="roots: covering (ten cycles, depth 6-15, up to 80-200 nodes), shallow (five, depth 6-10, up to "
         "80-120), naive (a plain grammar walk), ood (depth 16-18, 200-250 nodes)",
     )
-    size_limit: int = Field(250, ge=2, le=2**20, description="nodes of a row's term at most; longer ones are left out")
-    max_steps: int = Field(1000, ge=1, le=2**20, description="steps after which a reduction is cut")
+    size_limit: int = Field(250, ge=2, le=10_000, description="nodes of a row's term at most; longer ones are left out")
+    max_steps: int = Field(1000, ge=1, le=100_000, description="steps after which a reduction is cut")
     format: Literal["parquet", "jsonl"] = Field("parquet", description="Parquet (zstd), or JSON lines with meta nested")
     val_share: float = Field(0.01, ge=0, le=1, description="share of the roots whose traces are for validation")
     test_share: float = Field(0.01, ge=0, le=1, description="share of the roots whose traces are for tests")

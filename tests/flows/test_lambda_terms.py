@@ -49,11 +49,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> 
 def test_the_splits_the_coverage_and_the_manifest_are_there(checkout: tuple[Path, str]) -> None:
     folder, said = checkout
     made = folder / "made"
-    assert sorted(p.name for p in made.iterdir()) == [
+    assert sorted(p.name for p in made.glob("[!.]*")) == [
         *["coverage.json", "coverage.svg", "manifest.json"],
         *["test", "train", "val"],
     ]
-    assert said.strip().splitlines()[-1] == f"{'val':22} made/val"
+    assert said.strip().splitlines()[-1] == f"{'manifest.json':22} made/manifest.json"
     assert "made 3 parts, reused 0" in said
     manifest = json.loads((made / "manifest.json").read_text())
     assert (manifest["seed"], manifest["examples"], sum(manifest["rows"].values())) == (5, 600_000, 600_000)
@@ -61,9 +61,10 @@ def test_the_splits_the_coverage_and_the_manifest_are_there(checkout: tuple[Path
         path = made / file["path"]
         assert path.stat().st_size == file["bytes"]
         assert pl.scan_parquet(path).select(pl.len()).collect().item() == file["rows"]
-    rows = pl.read_parquet(made / "train" / "*.parquet", columns=["depth", "size"])
-    share = json.loads((made / "coverage.json").read_text())["shares"]["depth > 10"]
-    assert (rows["depth"] > 10).mean() == pytest.approx(share, abs=0.01)
+    depths = pl.concat(pl.read_parquet(made / split, columns=["depth"]) for split in ("train", "val", "test"))["depth"]
+    coverage = json.loads((made / "coverage.json").read_text())
+    assert coverage["shares"]["depth > 10"] == round((depths > 10).mean(), 6)
+    assert {i: n for i, n in enumerate(coverage["histograms"]["depth"]) if n} == dict(depths.value_counts().iter_rows())
     assert "<svg" in (made / "coverage.svg").read_text()
 
 
@@ -77,7 +78,7 @@ def test_dask_makes_the_same_bytes(checkout: tuple[Path, str], tmp_path: Path) -
     assert "made 3 parts, reused 0" in said
     assert files(tmp_path / "made") == files(checkout[0] / "made")
     gathered = next((tmp_path / "data" / "terms").glob("*/run"))
-    (gathered / "coverage.json").write_text("damaged")
+    (gathered / "coverage.json").unlink()
     assert "made 0 parts, reused 3" in run(tmp_path, *FLAGS, "--runner", "dask", "--out", "made")
     assert files(tmp_path / "made") == files(checkout[0] / "made")
 
@@ -115,17 +116,38 @@ def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(checkout: tuple[Path,
     assert files(tmp_path / "made") == files(checkout[0] / "made")
 
 
+def test_a_folder_with_a_users_own_files_is_left_alone(checkout: tuple[Path, str]) -> None:
+    folder, _ = checkout
+    own = folder / "own" / "train" / "cat.jpg"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    process = start(folder, *FLAGS, "--out", "own")
+    said, _ = process.communicate()
+    assert process.returncode == 1
+    assert said.count("holds 1 files that no run put there, such as cat.jpg") == 1
+    assert own.read_text() == "mine"
+
+
+def test_two_runs_of_one_seed_at_once_are_one_run(checkout: tuple[Path, str], tmp_path: Path) -> None:
+    both = [start(tmp_path, *FLAGS, "--out", name) for name in ("one", "two")]
+    said = sorted(process.communicate()[0] for process in both)
+    assert [process.returncode for process in both] == [0, 0], said
+    for name in ("one", "two"):
+        assert files(tmp_path / name) == files(checkout[0] / "made")
+
+
 def test_json_lines_are_compact_and_nest_meta(tmp_path: Path, prefect_server: None) -> None:
     run(tmp_path, "--examples", "2000", "--seed", "1", "--format", "jsonl", "--profile", "shallow", "--out", "made")
     lines = (tmp_path / "made/train/part-00000.jsonl").read_text().splitlines()
-    assert all(re.search('"depth":[0-9]+', line) for line in lines)
-    assert set(json.loads(lines[0])["meta"]) >= {"depth", "size", "redex_depth", "growth", "cycle", "stratum"}
+    assert all(line == json.dumps(json.loads(line), separators=(",", ":")) for line in lines)
+    assert set(json.loads(lines[0])["meta"]) == {"depth", "size", "redex_depth", "growth", "cycle", "stratum"}
 
 
 @pytest.mark.parametrize(
     ("flags", "status", "why"),
     [
-        (["--size-limit", "100"], 2, "size_limit=100 is below"),
+        (["--size-limit", "100"], 2, "error: size_limit=100 is below"),
+        (["--max-steps", "1000000"], 2, "error: --max-steps 1000000: Input should be less than"),
         (["--examples", "0"], 2, "greater than or equal to 1"),
         (["--val-share", "0.7", "--test-share", "0.7"], 2, "val and test"),
         (["--examples", "10", "--out", "/proc/none"], 1, "cannot be written"),

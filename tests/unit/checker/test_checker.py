@@ -83,3 +83,24 @@ def test_what_asks_nothing_known_has_no_checker() -> None:
         assert not has_checker(meta)
     with pytest.raises(ValueError, match="poem"):
         check({"family": "poem"}, "")
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"family": "make_redexes", "redexes": 1, "max_size": None},
+        {"family": "make_redexes", "redexes": 1, "max_size": "x"},
+        {"family": "make_normal", "size": True},
+        {"family": "one_step", "term": "((("},
+        {"family": "one_step", "term": "\ud800"},
+        {"family": "make_reduces", "target": 3},
+        {"family": "make_reduces"},
+    ],
+)
+def test_meta_that_asks_nothing_known_has_no_checker(meta: dict[str, object]) -> None:
+    assert not has_checker(json.dumps(meta))
+
+
+@pytest.mark.parametrize("meta", ["[" * 200_000, '{"family": "one_step", "term": "0"}\ud800', "null", "", None])
+def test_meta_that_is_no_json_has_no_checker(meta: str | None) -> None:
+    assert not has_checker(meta)

@@ -1,8 +1,10 @@
 """Artifacts: whole or absent, verified by content, published in one step."""
 
+import fcntl
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.artifact import Artifact, external, fingerprint, finished_artifact, making, new_artifact, publish
+from tasks.artifact import (
+    Artifact,
+    external,
+    fingerprint,
+    finished_artifact,
+    link_or_copy,
+    making,
+    new_artifact,
+    publish,
+)
 from tasks.errors import ArtifactError, InputError
 
 KEY = "k" * 40
@@ -83,9 +94,12 @@ def test_a_damaged_artifact_is_replaced_by_a_new_one(data_folder: Path) -> None:
 
 
 def test_of_two_makers_at_once_the_first_whole_one_stays(data_folder: Path) -> None:
+    """Where a shared file system has no locks."""
+    first = make()
+    aside = first.path.parent.rename(data_folder / "elsewhere")
     with making("density", KEY, {}, {}), new_artifact("density", "weights.txt") as late:
         late.path.write_text("rows")
-        first = make()
+        aside.rename(first.path.parent)
         before = first.path.stat().st_ino
     assert late.sealed() == first
     assert first.path.stat().st_ino == before
@@ -128,10 +142,75 @@ def test_publishing_replaces_files_and_folders_and_keeps_what_is_the_same(data_f
         (folder.path / "config.json").write_text("{}")
     for _ in range(2):
         publish(folder.sealed(), data_folder / "out" / "model")
-        (data_folder / "out" / "model" / "stray").touch()
+        (data_folder / "out" / "model" / "config.json").write_text("changed")
     publish(folder.sealed(), data_folder / "out" / "model")
-    assert [p.name for p in (data_folder / "out" / "model").iterdir()] == ["config.json"]
-    assert sorted(p.name for p in (data_folder / "out").iterdir()) == ["model", "weights.txt"]
+    assert (data_folder / "out" / "model" / "config.json").read_text() == "{}"
+    assert sorted(p.name for p in (data_folder / "out").glob("[!.]*")) == ["model", "weights.txt"]
+
+
+def folder_of(*names: str) -> Artifact:
+    with new_artifact("terms", "run") as out:
+        out.path.mkdir()
+        for name in names:
+            (out.path / name).write_text(name)
+    return out.sealed()
+
+
+def test_publishing_removes_what_a_run_put_there_and_nothing_else(data_folder: Path) -> None:
+    target = data_folder / "out" / "train"
+    publish(folder_of("part-0", "part-1"), target)
+    publish(folder_of("part-0"), target)
+    assert [p.name for p in target.iterdir()] == ["part-0"]
+    (target / "cat.jpg").write_text("mine")
+    with pytest.raises(InputError, match=r"1 files that no run put there, such as cat\.jpg"):
+        publish(folder_of("part-0", "part-2"), target)
+    assert sorted(p.name for p in target.iterdir()) == ["cat.jpg", "part-0"]
+
+
+def test_a_linked_file_is_read_only_under_both_names(data_folder: Path) -> None:
+    artifact = folder_of("part-0")
+    publish(artifact, data_folder / "out" / "train", link_or_copy)
+    for path in (artifact.path / "part-0", data_folder / "out" / "train" / "part-0"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o444
+    assert artifact.is_whole()
+
+
+WAITS = """
+import sys, time
+from pathlib import Path
+from tasks.artifact import making
+with making("density", "k" * 40, {}, {}):
+    Path(sys.argv[1]).touch()
+    while not Path("go").exists():
+        time.sleep(0.01)
+    Path(sys.argv[1]).unlink()
+"""
+
+
+def test_two_processes_never_make_the_same_artifact_at_once(data_folder: Path) -> None:
+    """A killed one frees the lock, and what it left is cleared away."""
+    data_folder.mkdir()
+    root = Path(__file__).parents[3]
+    left = data_folder / "density" / f".{'k' * 40}.abc.tmp"
+    left.mkdir(parents=True)
+    start = lambda name: subprocess.Popen(  # noqa: E731
+        [sys.executable, "-c", WAITS, name], cwd=data_folder.parent, env={**os.environ, "PYTHONPATH": str(root)}
+    )
+    inside = lambda: {p.name for p in data_folder.parent.glob("process-*")}  # noqa: E731
+    first = start("process-1")
+    while not inside():
+        assert first.poll() is None
+    assert not left.exists()
+    second = start("process-2")
+    with (data_folder / "density" / ".locks" / ("k" * 40)).open() as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert inside() == {"process-1"}
+    first.kill()
+    first.wait()
+    while "process-2" not in inside():
+        assert second.poll() is None
+    (data_folder.parent / "go").touch()
+    assert second.wait() == 0
 
 
 def test_an_external_file_that_is_missing_is_named(data_folder: Path) -> None:

@@ -8,10 +8,12 @@ import pytest
 
 from tasks.diversity.compare import Samples, compare, contrasts, density_deciles
 from tasks.diversity.held_out import held_out_prompts
-from tasks.diversity.report import write_report
+from tasks.diversity.report import training_verdict, write_report
 from tasks.errors import InputError
 from tasks.rewards import RewardMix
+from tasks.sft.scratch import train_tokenizer
 
+TOKENIZER = train_tokenizer(["a prompt", "normal form"] * 9, 300)
 RIGHT = ["\\.\\.0", "\\.\\.1"]  # closed normal forms of three nodes
 META = json.dumps({"family": "make_normal", "size": 3})
 PROMPTS = pl.DataFrame(
@@ -131,9 +133,32 @@ def test_held_out_prompts_are_balanced_by_source_and_repeat_by_seed() -> None:
         },
         schema_overrides={"meta": pl.String},
     )
-    drawn = held_out_prompts(table, 30, 0)
-    assert drawn.equals(held_out_prompts(table.reverse(), 30, 0))
-    assert not drawn.equals(held_out_prompts(table, 30, 1))
+    drawn, too_long = held_out_prompts(table, 30, 0, TOKENIZER, 8)
+    assert too_long == 0
+    assert drawn.equals(held_out_prompts(table.reverse(), 30, 0, TOKENIZER, 8)[0])
+    assert not drawn.equals(held_out_prompts(table, 30, 1, TOKENIZER, 8)[0])
     assert dict(drawn.group_by("source").len().iter_rows()) == {"common": 20, "rare": 10}
-    with pytest.raises(InputError, match="No prompt is held out"):
-        held_out_prompts(table.with_columns(split=pl.lit("train")), 30, 0)
+    longer = table.with_columns(prompt=pl.when(pl.col("source") == "rare").then(pl.lit("p" * 99)).otherwise("prompt"))
+    asked, too_long = held_out_prompts(longer, 200, 0, TOKENIZER, 8)
+    assert (len(asked), too_long) == (100, 10)
+    for none_left in (table.with_columns(split=pl.lit("train")), longer.filter(source="rare")):
+        with pytest.raises(InputError, match="No prompt of at most 8 tokens is held out"):
+            held_out_prompts(none_left, 30, 0, TOKENIZER, 8)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(0.1, 0.3, "training worked"), (-0.1, 0.3, "DID NOT WORK"), (-0.3, -0.1, "DID HARM")],
+)
+def test_the_verdict_follows_the_interval(low: float, high: float, said: str) -> None:
+    assert said in training_verdict({"reward": {"difference": (low + high) / 2, "low": low, "high": high}})
+
+
+def test_answers_without_a_checker_are_good_above_the_median_of_their_own_kind() -> None:
+    """High scores on checked prompts do not raise the bar for the others."""
+    mixed = PROMPTS.with_columns(meta=pl.when(pl.col("source") == "a").then("meta"))
+    scores = np.where(mixed["meta"].is_null().to_numpy()[:, None], [[0.0, 1.0]], [[50.0, 60.0]])
+    sft = Samples([["x", "y"]] * 10, scores)
+    vectors = {text: np.array([1.0, 0.0], dtype=np.float32) for text in ("x", "y")}
+    found = compare(mixed, {"sft": sft}, vectors, RewardMix(), token_budget=2, resamples=100, seed=0)
+    assert found["by_source"]["sft"]["b"]["distinct_correct"]["mean"] == 1.0

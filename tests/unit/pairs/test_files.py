@@ -133,3 +133,29 @@ def test_no_bytes_raise_anything_but_an_input_error(
             )
         except InputError:
             assert name == "x.csv"
+
+
+def test_columns_that_are_not_read_cannot_stop_a_file(tmp_path: Path) -> None:
+    """A date that Python cannot hold, in a column of no concern."""
+    far = pa.array([2**62] * len(ROWS), pa.timestamp("us"))
+    pq.write_table(pa.Table.from_pylist(ROWS).append_column("seen", far), tmp_path / "p.parquet")
+    assert [met.row["prompt"] for met in read_rows(tmp_path / "p.parquet", "p") if met.row] == [
+        "Say hello",
+        'a "quoted"\nline',
+    ]
+
+
+def test_a_parquet_file_without_any_known_column_is_named_with_its_columns(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"question": ["q"], "answer": ["a"]}), tmp_path / "p.parquet")
+    with pytest.raises(InputError, match="has the columns question, answer"):
+        list(read_rows(tmp_path / "p.parquet", "p"))
+
+
+def test_a_chat_whose_role_is_no_text_is_a_bad_row(tmp_path: Path) -> None:
+    chat = [{"role": {"a": 1}, "content": "x"}]
+    line = json.dumps({"prompt": "p", "chosen": chat, "rejected": chat})
+    (tmp_path / "p.jsonl").write_text(line)
+    params = params_for(tmp_path / "p.jsonl")
+    files, revisions = find_sources(params.sources)
+    with pytest.raises(InputError, match="line 1: prompt, chosen and rejected are neither text nor chats"):
+        collect(params, None, [file.path for file in files], revisions)

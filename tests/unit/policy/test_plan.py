@@ -10,7 +10,8 @@ import pytest
 import torch
 from transformers import LlamaForSequenceClassification
 
-from tasks.errors import TrainingError
+from tasks.errors import InputError, TrainingError
+from tasks.models import load_tokenizer, longest_prompt
 from tasks.policy.params import PolicyParams
 from tasks.policy.plan import count_table, draw_schedule, trainable
 from tasks.policy.rewards import Seen, checker_reward, model_reward
@@ -110,3 +111,19 @@ def test_what_was_seen_survives_a_kill_and_a_repeated_step_counts_once(
     schedule = table[np.array([0, 1, 1])]
     counts = count_table("uniform", table, schedule, again)
     assert counts.select("id", "drawn", "seen").rows() == [("a", 1, 1.0), ("b", 2, 2.0)]
+
+
+def test_prompt_and_completion_fit_the_models_positions() -> None:
+    model = small_llama(TOKENIZER, hidden=16, layers=1, heads=2, positions=64, seed=0)
+    assert longest_prompt(model, 512, 24) == 40
+    assert longest_prompt(model, 8, 24) == 8
+    with pytest.raises(InputError, match="leave no room for a prompt among the model's 64 positions"):
+        longest_prompt(model, 512, 64)
+
+
+def test_a_tokenizer_without_an_end_token_is_refused(tmp_path: Path) -> None:
+    endless = train_tokenizer(["a prompt"] * 9, 300)
+    endless.eos_token = None
+    endless.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="has no end-of-sequence token"):
+        load_tokenizer(tmp_path)

@@ -69,3 +69,17 @@ def test_samples_follow_the_models_own_distribution() -> None:
     by_text = {t: sum(p for p, u in zip(expected, text, strict=True) if u == t) for t in set(text)}
     off = [abs(drawn.count(t) / 4000 - p) for t, p in by_text.items()]
     assert max(off) < 0.03
+
+
+def test_batches_stay_within_the_token_budget_and_every_prompt_is_answered() -> None:
+    prompts = ["a " * n for n in (1, 20, 2, 9, 30)]
+    shapes = []
+    watched = MODEL.register_forward_pre_hook(
+        lambda _, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    said = sample_completions(MODEL, TOKENIZER, prompts, k=3, max_new_tokens=2, batch_tokens=120, seed=0)
+    watched.remove()
+    assert [len(of) for of in said] == [3] * 5
+    assert len({rows for rows, _ in shapes}) > 1
+    longest = max(len(prompt_ids(prompt, TOKENIZER)) for prompt in prompts) + 2
+    assert all(rows * width <= max(120, 3 * longest) for rows, width in shapes)

@@ -33,7 +33,7 @@ def test_shares_are_those_of_the_rows(run: tuple[pl.DataFrame, dict]) -> None:
         "redex depth > 4": (rows["redex_depth"].fill_null(0) > 4).mean(),
         "redex depth ≥ 10": (rows["redex_depth"].fill_null(0) >= 10).mean(),
         "growth > 0": (rows["growth"].fill_null(0) > 0).mean(),
-        "growth > 0 among first steps": (first["growth"] > 0).mean(),
+        "growth > 0 among first contractions": (first["growth"] > 0).mean(),
         "three leading λs and a redex": (rows["term"].str.starts_with(r"\.\.\.") & ~rows["is_nf"]).mean(),
         "normal form": rows["is_nf"].mean(),
         "under ten nodes": (rows["size"] < 10).mean(),
