@@ -1,6 +1,6 @@
 import { element, foreign, visible } from "./text.js";
 
-const MOST = 40;
+const MOST = 24;
 const GAP = 6;
 
 /** Names of clusters at their middles; of those that would overlap the larger cluster's is shown. */
@@ -31,7 +31,8 @@ export class Labels {
         screen[3 * row + 2] > 0 && colours[4 * row + 3] === 255 && x > 0 && y > 0 &&
         x + width < camera.width && y + height < camera.height &&
         !taken.some(([l, t, w, h]) => x < l + w + GAP && l < x + width + GAP && y < t + h + GAP && t < y + height + GAP);
-      label.hidden = !shown;
+      const visibility = shown ? "visible" : "hidden";
+      if (label.style.visibility !== visibility) label.style.visibility = visibility;
       if (!shown) return;
       taken.push([x, y, width, height]);
       label.style.transform = `translate(${x}px, ${y}px)`;

@@ -5,7 +5,9 @@ import { WebglPoints } from "./webgl.js";
 import { pointAt, pointsWithin } from "./pick.js";
 
 const STILL = 160; // milliseconds without movement after which the map is drawn fine
-const DIAMETER = 0.3; // of a point of weight 1, times the cube root of how many there are
+const SLOW = 24; // milliseconds a frame above which moving frames are drawn coarse
+const FINENESS = { still: 2, moving: 1, slow: 0.7 };
+const DIAMETER = 0.27; // of a point of weight 1, times the cube root of how many there are
 const [THINNEST, THICKEST] = [0.45, 3.2]; // times that diameter
 
 /** The map as it is drawn: two views of the same points, in space and flat; without WebGL the flat one only. */
@@ -105,18 +107,30 @@ export class PromptMap {
     return pointsWithin(polygon, this.screen, this.colours);
   }
 
-  /** Draw before the next frame: at once coarse, and fine when nothing has moved for a while. */
+  /** Draw before the next frame: at once, coarse where that is slow, and fine when nothing has moved for a while. */
   invalidate() {
     if (!this.background) return;
     clearTimeout(this.rest);
-    this.frame ??= requestAnimationFrame(() => this.draw(1));
+    this.frame ??= requestAnimationFrame((now) => {
+      this.keepPace(now);
+      this.draw(this.isSlow ? FINENESS.slow : FINENESS.moving);
+      this.rest = setTimeout(() => (this.frame ??= requestAnimationFrame(() => this.draw(FINENESS.still))), STILL);
+    });
   }
 
+  /** Whether frames that follow one another are slow; once they were, they stay coarse, so that nothing flickers. */
+  keepPace(now) {
+    const since = now - (this.drawnAt ?? 0);
+    this.drawnAt = now;
+    this.pace = since < STILL ? 0.8 * (this.pace ?? since) + 0.2 * since : undefined;
+    this.isSlow ||= this.pace > SLOW;
+  }
+
+  /** @param {number} fineness canvas pixels a screen pixel */
   draw(fineness) {
     this.frame = null;
     this.camera.project(this.data[this.view], this.screen);
     this.painter.draw(this.camera, this.background, fineness * Math.min(2, devicePixelRatio));
     this.onDrawn();
-    if (fineness === 1) this.rest = setTimeout(() => (this.frame ??= requestAnimationFrame(() => this.draw(2))), STILL);
   }
 }
