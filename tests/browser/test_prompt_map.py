@@ -241,7 +241,7 @@ def test_a_small_lasso_selects_what_is_in_it(page: Page) -> None:
 def test_regions_are_named_and_narrow(page: Page) -> None:
     regions = page.locator("#clusters button")
     assert {name.split(" · ")[0] for name in page.locator("#clusters bdi").all_text_contents()} == {"term", "boat"}
-    assert page.locator("#labels span:visible").count() >= 1
+    expect(page.locator("#labels span").first).to_be_visible()
     drawn_after(page, regions.first.click)
     expect(regions.first).to_have_attribute("aria-pressed", "true")
     expect(page.locator("#live")).to_have_text(f"{regions.first.locator('b').inner_text()} prompts match")

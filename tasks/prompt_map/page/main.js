@@ -68,7 +68,8 @@ function start(data) {
   /** Labels, rings, lines and the hovered text follow the points. */
   function follow() {
     const neighbours = chosen.row < 0 ? [] : data.neighbour.subarray(chosen.row * data.k, (chosen.row + 1) * data.k);
-    labels.place(map.screen, map.labelled[map.view], map.colours, map.camera);
+    part("labels").hidden = map.isCoarse;
+    if (!map.isCoarse) labels.place(map.screen, map.labelled[map.view], map.colours, map.camera);
     overlay.place(map.screen, map.diameters, map.camera, chosen.row, chosen.hovered, neighbours);
     document.documentElement.dataset.frames = Number(document.documentElement.dataset.frames ?? 0) + 1;
   }
@@ -142,6 +143,7 @@ function start(data) {
     map.show(name);
     part("solid").setAttribute("aria-pressed", name === "solid");
     part("flat").setAttribute("aria-pressed", name === "flat");
+    part("drag").textContent = name === "flat" ? "Drag to move" : "Drag to turn, Shift-drag to move";
   }
 
   const lasso = {

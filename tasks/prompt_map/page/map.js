@@ -129,6 +129,7 @@ export class PromptMap {
   /** @param {number} fineness canvas pixels a screen pixel */
   draw(fineness) {
     this.frame = null;
+    this.isCoarse = fineness === FINENESS.slow; // then without labels, which cost a fifth of a frame
     this.camera.project(this.data[this.view], this.screen);
     this.painter.draw(this.camera, this.background, fineness * Math.min(2, devicePixelRatio));
     this.onDrawn();
