@@ -72,7 +72,7 @@ def stages(p: KatParams) -> Iterator[tuple[str, dict[str, Artifact]]]:
         {"comparison.json": diversity.part("comparison.json"), "report.md": diversity.part("report.md")},
     )
 
-    drawn = draw_prompt_map(prompts, embeddings, weights, p.map)
+    drawn = draw_prompt_map(prompts, embeddings, density, p.map)
     yield "map", {name: drawn.part(name) for name in ("embeddings_3d.json", "prompt_map.html")}
 
 
