@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -71,7 +72,7 @@ def parse(params: type[Params], argv: Sequence[str], program: str) -> Params:
     try:
         given = CliSettingsSource(
             flags,
-            cli_parse_args=list(argv),
+            cli_parse_args=[re.sub(r"^--(?=\w($|=))", "-", word) for word in argv],  # pydantic: --k is -k
             cli_prog_name=program,
             cli_kebab_case=True,
             cli_implicit_flags=True,

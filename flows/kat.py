@@ -49,9 +49,10 @@ def stages(p: KatParams) -> Iterator[tuple[str, dict[str, Artifact]]]:
     embeddings = embed(prompts, embedding_model(p.embed, sft), p.embed)
     yield "embed", {"embeddings.parquet": embeddings}
 
-    density = weigh_by_density(embeddings, p.density)
+    density = weigh_by_density(embeddings, prompts, p.density)
     weights = density.part("weights.parquet")
-    yield "density", {"weights.parquet": weights, "sampled_ids.txt": density.part("sampled_ids.txt")}
+    chosen = {name: density.part(name) for name in ("sampled_ids.txt", "density.md")}
+    yield "density", {"weights.parquet": weights, **chosen}
 
     reward = train_reward_model(pairs, sft, p.reward)
     yield "reward", {"reward_model": reward.part("model")}
@@ -71,7 +72,7 @@ def stages(p: KatParams) -> Iterator[tuple[str, dict[str, Artifact]]]:
         {"comparison.json": diversity.part("comparison.json"), "report.md": diversity.part("report.md")},
     )
 
-    drawn = draw_prompt_map(prompts, embeddings, weights, p.map)
+    drawn = draw_prompt_map(prompts, embeddings, density, p.map)
     yield "map", {name: drawn.part(name) for name in ("embeddings_3d.json", "prompt_map.html")}
 
 

@@ -1,7 +1,7 @@
 """The flows' own parameters: the stages' together, with presets."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -72,6 +72,57 @@ class LambdaTermsParams(RunParams):
     def run(self) -> RunParams:
         """What decides the bytes, for the tasks."""
         return RunParams.model_validate(self.model_dump(include=set(RunParams.model_fields)))
+
+
+class SampleRareParams(DensityParams):
+    """Vectors in; weights and ids drawn by them out."""
+
+    emb: Path = Field(description="embeddings.parquet: id and emb, vectors of one length")
+    prompts: Path | None = Field(None, description="prompts.parquet (id, prompt, source): texts for the report")
+    k: int = Field(20, ge=1, description="nearest neighbours whose mean cosine similarity is the density")
+    out: Path = Field(Path("data/out/sample_rare"), description="folder for the weights and the report")
+    out_indices: Path | None = Field(
+        None, description="file for the ids, one a line; default: sampled_ids.txt in --out"
+    )
+
+    @property
+    def density(self) -> DensityParams:
+        """What decides the result, for the task."""
+        return DensityParams.model_validate(self.model_dump(include=set(DensityParams.model_fields)))
+
+
+class PromptMapParams(MapParams):
+    """Where prompts come from, what encodes them, how they are drawn, and where the map goes."""
+
+    pairs_path: Path | None = Field(
+        None, description="pairs: .jsonl[.gz], .parquet or .csv; their unique prompts count"
+    )
+    prompts_path: Path | None = Field(
+        None, description="or prompts: .parquet with id, prompt, source, and reward where points may be coloured by it"
+    )
+    encoder: str = Field("minilm", min_length=1, description="minilm, or a sentence-transformers model's name or path")
+    output_path: Path = Field(
+        Path("data/out/prompt_map/embeddings_3d.json"), description="the points; prompt_map.html is written beside them"
+    )
+    density: DensityParams = DensityParams()
+
+    @model_validator(mode="after")
+    def _one_input(self) -> Self:
+        if (self.pairs_path is None) == (self.prompts_path is None):
+            raise ValueError("give either --pairs-path or --prompts-path: the map is drawn of one of them")
+        return self
+
+    @property
+    def pairs(self) -> PairsParams:
+        return PairsParams(sources=[f"file:{self.pairs_path}"])
+
+    @property
+    def embed(self) -> EmbedParams:
+        return EmbedParams(encoder=self.encoder)
+
+    @property
+    def map(self) -> MapParams:
+        return MapParams.model_validate(self.model_dump(include=set(MapParams.model_fields)))
 
 
 def merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -17,5 +17,14 @@ class DensityParams(Params):
     )
     floor: float = Field(1e-3, gt=0, description="added to every density, so that a lone prompt's weight is finite")
     max_ratio: float = Field(20.0, ge=1, description="largest weight, as a multiple of the median")
-    budget: int = Field(256, ge=1, description="prompts to draw into sampled_ids.txt, none twice; all if fewer")
+    budget: int | None = Field(
+        None, ge=1, description="prompts to draw into sampled_ids.txt, none twice; default: 256, or all if fewer"
+    )
+    exact_up_to: int = Field(50_000, ge=1, description="prompts up to which each is compared with every other")
+    least_recall: float = Field(
+        0.99,
+        gt=0,
+        le=1,
+        description="share of the true neighbours that a faster search must find beyond, or it is exact",
+    )
     seed: int = Field(0, ge=0, description="seed of the draw")

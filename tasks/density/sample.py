@@ -9,6 +9,14 @@ Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+DEFAULT_BUDGET = 256
+
+
+def default_budget(n: int) -> int:
+    """Rows that are drawn where nobody said how many."""
+    return min(DEFAULT_BUDGET, n)
+
+
 def weighted_sample(weight: Doubles, budget: int, seed: int) -> Ints:
     """Draw `budget` different rows, each next one by the weights of those that are left.
 
@@ -22,7 +30,7 @@ def weighted_sample(weight: Doubles, budget: int, seed: int) -> Ints:
     there = int((weight > 0).sum())
     if budget > there:
         raise InputError(
-            f"--density.budget {budget} asks for more prompts than there are ({there}), and none is drawn twice. "
+            f"A budget of {budget} asks for more prompts than there are ({there}), and none is drawn twice. "
             f"Give at most {there}."
         )
     waits = np.random.default_rng(seed).exponential(size=len(weight))

@@ -1,144 +1,118 @@
-"""The map as one stand-alone HTML file: Plotly inside, nothing requested.
+"""The map as one stand-alone HTML file: the sources in `page/` inlined, the data inside, nothing requested.
 
-Prompts are data. Plotly reads a small subset of HTML in hover texts and legends, so texts are escaped for it,
-and characters that would hide or reorder text are made visible. The page's own policy forbids every request.
+Prompts are data: they travel in a compressed block and become text nodes only. The page's own policy forbids every
+request and every script and style but its own two, by their hashes.
 """
 
+import base64
+import hashlib
 import html
-import textwrap
-import unicodedata
+import re
+from pathlib import Path
 from string import Template
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import polars as pl
-from plotly.offline import get_plotlyjs
+from numpy.typing import NDArray
 
-from tasks.prompt_map.points import shortened
+from tasks.prompt_map.clusters import Clusters
+from tasks.prompt_map.columns import pack, quantised
+from tasks.prompt_map.points import LONGEST_ON_PAGE
 
-PIXELS_A_SIZE = 4.0
-POINTS_AT_FULL_SIZE = 400
-THINNEST = 0.25
-LONGEST_SIDE = 1.6
-HOVER_WIDTH = 60
-CAMERA = {"eye": {"x": 1.4, "y": 1.4, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.1}}
-PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
-style-src 'unsafe-inline'; img-src data: blob:">
-<title>$title</title>
-<style>
-html, body { margin: 0; height: 100%; background: #fff; color: #222; font: 15px/1.4 system-ui, sans-serif; }
-body { display: flex; flex-direction: column; }
-header { padding: 12px 16px 0; }
-h1 { margin: 0; font-size: 20px; font-weight: 600; }
-p { margin: 2px 0 0; color: #555; }
-main { flex: 1; min-height: 320px; }
-</style>
-<script>$plotly</script>
-</head>
-<body>
-<header><h1>$title</h1><p>$counts. The rarer a prompt, the bigger its point. Drag to turn, scroll to zoom.</p></header>
-<main>$figure</main>
-</body>
-</html>
-""")
+SOURCES = Path(__file__).with_name("page")
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
+COSINE_STEPS = 255
 
 
-def map_page(points: pl.DataFrame, title: str = "Prompt map") -> str:
-    """The page's HTML.
-
-    points: source, prompt, x, y, z, size, color, as `map_points` gives them.
-    """
-    pixels = PIXELS_A_SIZE * min(1.0, (POINTS_AT_FULL_SIZE / len(points)) ** (1 / 3))
-    traces = [
-        _trace(str(source), rows, pixels)
-        for (source,), rows in sorted(
-            points.group_by("source", maintain_order=True), key=lambda group: (-len(group[1]), str(group[0][0]))
-        )
-    ]
-    figure = go.Figure(
-        traces,
-        layout={
-            "scene": _scene(points),
-            "legend": {"itemsizing": "constant", "title": {"text": "source"}, "x": 0, "y": 1, "bgcolor": "#fff"},
-            "margin": {"l": 0, "r": 0, "t": 8, "b": 0},
-            "hoverlabel": {"align": "left", "bgcolor": "#fff", "font": {"color": "#222", "family": "monospace"}},
-            "showlegend": True,
-            "uirevision": "map",
-        },
+def map_page(data: str, counts: str, title: str = "Prompt map") -> str:
+    """The page's HTML. data: as `page_data` packs it.  counts: the sentence under the title."""
+    script, style = inlined("main.js"), (SOURCES / "style.css").read_text(encoding="utf-8")
+    return Template((SOURCES / "index.html").read_text(encoding="utf-8")).substitute(
+        title=html.escape(title),
+        counts=html.escape(counts),
+        script=script,
+        script_hash=policy_hash(script),
+        style=style,
+        style_hash=policy_hash(style),
+        data=data,
     )
-    drawn = figure.to_html(
-        full_html=False, include_plotlyjs=False, div_id="map", config={"displaylogo": False, "responsive": True}
-    )
-    sources = f"{len(traces)} source{'s' if len(traces) != 1 else ''}"
-    counts = f"{len(points):,} prompt{'s' if len(points) != 1 else ''} from {sources}"
-    return PAGE.substitute(title=html.escape(title), plotly=get_plotlyjs(), counts=counts, figure=drawn)
 
 
-def hover_text(prompt: str) -> str:
-    """A prompt as Plotly shows it letter by letter: cut to 200 characters, wrapped, escaped."""
-    lines = [
-        wrapped
-        for line in shortened(prompt).splitlines() or [""]
-        for wrapped in textwrap.wrap(visible(line), HOVER_WIDTH, replace_whitespace=False, drop_whitespace=False)
-        or [""]
-    ]
-    return "<br>".join(escaped(line) for line in lines)
+def page_data(
+    points: pl.DataFrame,
+    flat: NDArray[np.float32],
+    neighbours: tuple[NDArray[np.float32], NDArray[np.int64]],
+    clusters: Clusters,
+    weighting: dict[str, float],
+    densities: NDArray[np.float64] | None = None,
+) -> str:
+    """What the page knows of its n points, packed.
 
-
-def escaped(text: str) -> str:
-    """Text for Plotly, which decodes &lt; &gt; &amp; but not quotes, and puts it into text nodes only."""
-    return html.escape(text, quote=False)
-
-
-def visible(text: str) -> str:
-    """Control and formatting characters (such as right-to-left marks) as signs that can be seen.
-
-    Those below 32 become Unicode's control pictures, others their number in brackets.
+    points: id, source, color, prompt, density, x, y, z, and reward where there is one.  flat: [n, 2] in [-1, 1].
+    neighbours: cosines and rows, [n, k].  weighting: alpha, floor, cap.  densities: what stands for those of all
+    prompts where the page shows a sample.
     """
-    return "".join(_sign(char) if unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp"} else char for char in text)
-
-
-def _sign(char: str) -> str:
-    return chr(0x2400 + ord(char)) if ord(char) < 32 else f"⟨U+{ord(char):04X}⟩"
-
-
-def _scene(points: pl.DataFrame) -> dict[str, Any]:
-    """A box that hugs the points, one scale for all axes; the more it fills, the bigger it is drawn."""
-    places = points.select("x", "y", "z").to_numpy()
-    low, high = places.min(axis=0), places.max(axis=0)
-    middle, half = (low + high) / 2, 1.05 * np.maximum((high - low) / 2, THINNEST)
-    side = half / np.cbrt(half.prod())
-    side *= min(1.0, LONGEST_SIDE / side.max())
-    look = {"showticklabels": False, "title": "", "showspikes": False, "gridcolor": "#e8e8e8", "zeroline": False}
-    axes = {
-        f"{name}axis": {**look, "backgroundcolor": "#fff", "range": [float(m - h), float(m + h)]}
-        for name, m, h in zip("xyz", middle, half, strict=True)
+    colours = dict(points.select("source", "color").unique(maintain_order=True).iter_rows())
+    counted = points["source"].value_counts().sort("count", "source", descending=[True, False])
+    names = counted["source"].to_list()
+    cosine, row = neighbours
+    columns: dict[str, NDArray[Any]] = {
+        "solid": quantised(points.select("x", "y", "z").to_numpy()),
+        "flat": quantised(flat),
+        "source": points["source"].replace_strict(names, range(len(names)), return_dtype=pl.UInt16).to_numpy(),
+        "cluster": clusters.of_point.astype(np.int16),
+        "density": points["density"].cast(pl.Float32).to_numpy(),
+        "lengths": points["prompt"].str.len_chars().cast(pl.UInt32).to_numpy(),
+        "neighbour": row.astype(np.uint16 if len(points) <= 2**16 else np.uint32),
+        "cosine": np.rint(np.clip(cosine, 0, 1) * COSINE_STEPS).astype(np.uint8),
     }
-    ratio = dict(zip("xyz", map(float, side), strict=True))
-    return {**axes, "aspectmode": "manual", "aspectratio": ratio, "camera": CAMERA}
+    if densities is not None:
+        columns["densities"] = densities.astype(np.float32)
+    if "reward" in points.columns:
+        columns["reward"] = points["reward"].cast(pl.Float32).fill_null(float("nan")).to_numpy()
+    head = {
+        "ids": points["id"].to_list(),
+        "prompts": points["prompt"].str.slice(0, LONGEST_ON_PAGE).to_list(),
+        "sources": [{"name": name, "colour": colours[name]} for name in names],
+        "clusters": clusters.keywords,
+        "weighting": weighting,
+    }
+    return pack(head, columns)
 
 
-def _trace(source: str, rows: pl.DataFrame, pixels: float) -> go.Scatter3d:
-    """Opaque markers without outline: half-transparent ones of varying size draw halos over what is behind."""
-    return go.Scatter3d(
-        x=rows["x"].round(5).to_list(),
-        y=rows["y"].round(5).to_list(),
-        z=rows["z"].round(5).to_list(),
-        mode="markers",
-        name=f"{escaped(visible(source))} ({len(rows):,})",
-        hovertext=[hover_text(prompt) for prompt in rows["prompt"]],
-        hoverinfo="text",
-        marker={
-            "size": (rows["size"] * pixels).round(2).to_list(),
-            "sizemode": "diameter",
-            "color": rows["color"][0],
-            "opacity": 1.0,
-            "line": {"width": 0, "color": rows["color"][0]},
-        },
-    )
+def counts_sentence(shown: int, total: int, sources: int) -> str:
+    """What the page shows, and that it is a sample where it is one."""
+    of = f"{_several(total, 'prompt')} from {_several(sources, 'source')}"
+    return of if shown == total else f"{shown:,} of {of}: a sample, the rarer the likelier"
+
+
+def inlined(entry: str) -> str:
+    """An ES module of `page/` and all that it imports as one script: imports first, each once, no import or export.
+
+    The modules share one scope then, so no two may declare the same name.
+    """
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        if name not in order:
+            text = (SOURCES / name).read_text(encoding="utf-8")
+            for imported in IMPORT.findall(text):
+                visit(imported)
+            order.append(name)
+
+    visit(entry)
+    return "\n".join(_in_one_scope((SOURCES / name).read_text(encoding="utf-8")) for name in order)
+
+
+def policy_hash(text: str) -> str:
+    """A source expression of Content-Security-Policy that allows exactly this script or style."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _in_one_scope(module: str) -> str:
+    return re.sub(r"^export ", "", IMPORT.sub("", module), flags=re.MULTILINE)
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' if count != 1 else ''}"

@@ -16,16 +16,17 @@ Doubles = NDArray[np.float64]
 # Okabe & Ito 2008 without its yellow, which is lost on white: told apart by colour-blind readers too.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4d4d4d")
 LONGEST_PROMPT = 200
+LONGEST_ON_PAGE = 2000
 DECIMALS = 5
 
 
-def map_points(prompts: pl.DataFrame, ids: list[str], places: Floats, weights: pl.DataFrame) -> pl.DataFrame:
-    """One row a point: id, source, prompt (whole), density, x, y, z, size, color; in the order of ids.
+def map_points(prompts: pl.DataFrame, ids: list[str], weights: pl.DataFrame) -> pl.DataFrame:
+    """One row a point: id, source, prompt (whole), density, weight, size, color, in the order of ids.
 
-    prompts: id, prompt, source.  ids, places [n, 3]: of the layout.  weights: id, density.
-    Raises InputError where a laid-out id is missing among the prompts or weights.
+    prompts: id, prompt, source; a column reward is kept.  ids: of the vectors.  weights: id, density, weight.
+    Raises InputError where an id is missing among the prompts or weights.
     """
-    rows = pl.DataFrame({"id": ids, "x": places[:, 0], "y": places[:, 1], "z": places[:, 2]})
+    rows = pl.DataFrame({"id": ids})
     for what, table in (("prompts", prompts), ("weights", weights)):
         missing = rows.join(table, on="id", how="anti")
         if len(missing):
@@ -33,14 +34,17 @@ def map_points(prompts: pl.DataFrame, ids: list[str], places: Floats, weights: p
                 f"{len(missing)} embedded ids are no {what}, the first is {missing['id'][0]!r}. Give prompts, "
                 "embeddings and weights of one run."
             )
-    joined = rows.join(prompts.select("id", "source", "prompt"), on="id", how="left", maintain_order="left").join(
-        weights.select("id", "density"), on="id", how="left", maintain_order="left"
-    )
-    colours = source_colours(joined["source"].to_list())
-    return joined.with_columns(
-        pl.Series("size", sizes(joined["density"].to_numpy())),
+        rows = rows.join(table, on="id", how="left", maintain_order="left")
+    colours = source_colours(rows["source"].to_list())
+    return rows.with_columns(
+        pl.Series("size", sizes(rows["density"].to_numpy())),
         pl.col("source").replace_strict(colours, return_dtype=pl.String).alias("color"),
     )
+
+
+def placed(points: pl.DataFrame, places: Floats) -> pl.DataFrame:
+    """The points with columns x, y, z. places: [n, 3]."""
+    return points.with_columns(pl.Series(axis, places[:, at]) for at, axis in enumerate("xyz"))
 
 
 def sizes(density: Doubles) -> Doubles:

@@ -1,7 +1,8 @@
 """`make bench`: measure what the README promises. One part alone: `python -m tests.bench.lambda_terms`."""
 
-from tests.bench import demo, lambda_terms
+from tests.bench import demo, lambda_terms, prompt_map
 
 if __name__ == "__main__":
     lambda_terms.main()
+    prompt_map.main()
     demo.main()

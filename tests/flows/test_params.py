@@ -3,7 +3,7 @@
 import pytest
 
 from flows.cli import parse
-from flows.params import PRESETS, KatParams, merged
+from flows.params import PRESETS, KatParams, SampleRareParams, merged
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -17,6 +17,12 @@ def test_what_is_given_wins_over_the_preset() -> None:
     assert isinstance(params, KatParams)
     assert params.reward.max_steps == 7
     assert params.policy.max_steps == PRESETS["experiment"]["policy"]["max_steps"]
+
+
+def test_a_flag_of_one_letter_has_two_dashes_too() -> None:
+    for flag in (["--k", "3"], ["--k=3"], ["-k", "3"]):
+        params = parse(SampleRareParams, ["--emb", "e", *flag], "sample_rare")
+        assert params.model_dump()["k"] == 3
 
 
 def test_environment_variables_are_no_flags(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from tasks.artifact import external
 from tasks.density.neighbours import distinct_vectors, knn_density, nearest_neighbours
 from tasks.density.params import DensityParams
+from tasks.density.report import density_page, density_report, source_rows
 from tasks.density.sample import weighted_sample
 from tasks.density.task import weigh_by_density
 from tasks.density.weights import effective_size, inverse_density_weights, solve_weights
@@ -29,23 +30,23 @@ def unit_vectors(n: int, dim: int, seed: int = 0) -> np.ndarray:
 
 def test_three_vectors_in_closed_form() -> None:
     emb = np.array([[1, 0], [0, 1], [0.6, 0.8]], dtype=np.float32)
-    np.testing.assert_allclose(knn_density(emb, k=1), [0.6, 0.8, 0.8], atol=1e-6)
-    np.testing.assert_allclose(knn_density(emb, k=2), [0.3, 0.4, 0.7], atol=1e-6)
-    np.testing.assert_allclose(knn_density(emb, k=50), [0.3, 0.4, 0.7], atol=1e-6)
+    np.testing.assert_allclose(knn_density(emb, k=1).values, [0.6, 0.8, 0.8], atol=1e-6)
+    np.testing.assert_allclose(knn_density(emb, k=2).values, [0.3, 0.4, 0.7], atol=1e-6)
+    np.testing.assert_allclose(knn_density(emb, k=50).values, [0.3, 0.4, 0.7], atol=1e-6)
 
 
 def test_neighbours_are_those_of_sklearn() -> None:
     emb = unit_vectors(5000, 16)
     twin = NearestNeighbors(n_neighbors=11, metric="cosine", algorithm="brute").fit(emb)
     distance, rows = twin.kneighbors(emb[:300])
-    similarity, neighbour = nearest_neighbours(emb, 10)
+    similarity, neighbour, _ = nearest_neighbours(emb, 10)
     np.testing.assert_allclose(similarity[:300], 1 - distance[:, 1:], atol=1e-5)
     assert (neighbour[:300] == rows[:, 1:]).mean() > 0.999
 
 
 @given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 99))
 def test_no_point_is_its_own_neighbour(n: int, k: int, seed: int) -> None:
-    similarity, neighbour = nearest_neighbours(unit_vectors(n, 3, seed), k)
+    similarity, neighbour, _ = nearest_neighbours(unit_vectors(n, 3, seed), k)
     assert similarity.shape == neighbour.shape == (n, k)
     assert (neighbour != np.arange(n)[:, None]).all()
     assert ((neighbour >= 0).sum(axis=1) == min(k, n - 1)).all()
@@ -57,24 +58,24 @@ def test_no_point_is_its_own_neighbour(n: int, k: int, seed: int) -> None:
 def test_copies_change_no_density() -> None:
     emb = unit_vectors(200, 8)
     copied = np.concatenate([emb, np.repeat(emb[:1], 51, axis=0)])
-    np.testing.assert_allclose(knn_density(copied, 10)[:200], knn_density(emb, 10), atol=1e-6)
+    np.testing.assert_allclose(knn_density(copied, 10).values[:200], knn_density(emb, 10).values, atol=1e-6)
     assert distinct_vectors(copied).counts.max() == 52
-    assert np.ptp(knn_density(copied, 10)[200:]) == 0
+    assert np.ptp(knn_density(copied, 10).values[200:]) == 0
 
 
 @pytest.mark.parametrize("copies", [1, 7])
 def test_one_point_alone_has_density_0(copies: int) -> None:
-    assert knn_density(np.ones((copies, 4), dtype=np.float32), 10).tolist() == [0.0] * copies
+    assert knn_density(np.ones((copies, 4), dtype=np.float32), 10).values.tolist() == [0.0] * copies
 
 
 def test_opposite_points_have_density_0() -> None:
-    assert knn_density(np.array([[1, 0], [-1, 0]], dtype=np.float32), 3).tolist() == [0.0, 0.0]
+    assert knn_density(np.array([[1, 0], [-1, 0]], dtype=np.float32), 3).values.tolist() == [0.0, 0.0]
 
 
 def test_density_ignores_the_length_of_vectors() -> None:
     emb = unit_vectors(50, 6)
     scale = np.linspace(0.1, 9, 50, dtype=np.float32)[:, None]
-    np.testing.assert_allclose(knn_density(emb * scale, 5), knn_density(emb, 5), atol=1e-5)
+    np.testing.assert_allclose(knn_density(emb * scale, 5).values, knn_density(emb, 5).values, atol=1e-5)
 
 
 @given(densities, st.floats(0, 8), st.floats(1, 50))
@@ -141,7 +142,7 @@ def test_task_writes_weights_sample_and_report(n: int, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     ids = [f"p{row}" for row in range(n)]
     write_embeddings(tmp_path / "embeddings.parquet", ids, unit_vectors(n, 4))
-    made = weigh_by_density.fn(external("embeddings.parquet"), DensityParams(budget=n))
+    made = weigh_by_density.fn(external("embeddings.parquet"), None, DensityParams(budget=n))
     table = pl.read_parquet(made.path / "weights.parquet")
     assert table["id"].to_list() == ids
     assert table["weight"].mean() == pytest.approx(1)
@@ -149,3 +150,70 @@ def test_task_writes_weights_sample_and_report(n: int, tmp_path: Path, monkeypat
     report = json.loads((made.path / "report.json").read_text())
     assert report["n"] == n
     assert report["rarest"][0]["weight"] == table["weight"].max()
+    assert report["rarest"][0]["id"] in (made.path / "density.md").read_text()
+
+
+def clustered(n: int, seed: int = 0) -> np.ndarray:
+    """Points around 60 centres in 24 dimensions, as embedded texts lie around topics."""
+    rng = np.random.default_rng(seed)
+    emb = rng.normal(size=(60, 24))[rng.integers(60, size=n)] + 0.3 * rng.normal(size=(n, 24))
+    return (emb / np.linalg.norm(emb, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_a_faster_search_finds_the_wanted_share_of_the_true_neighbours() -> None:
+    emb = clustered(6000)
+    exact, true, plain = nearest_neighbours(emb, 20)
+    faster, found, search = nearest_neighbours(emb, 20, exact_up_to=1000)
+    assert (plain.index, search.index) == ("flat", "ivf")
+    assert 0 < search.probes < search.lists
+    recall = np.mean([len(np.intersect1d(f, t)) / 20 for f, t in zip(found, true, strict=True)])
+    assert recall >= 0.985
+    assert search.recall == pytest.approx(recall, abs=0.01)
+    assert np.abs(np.nanmean(faster, axis=1) - exact.mean(axis=1)).mean() < 1e-3
+    assert (found != np.arange(6000)[:, None]).all()
+
+
+def test_where_no_faster_search_finds_enough_it_is_exact() -> None:
+    """Random directions have no lists to look into."""
+    emb = unit_vectors(3000, 64)
+    similarity, _, search = nearest_neighbours(emb, 10, exact_up_to=1000, least_recall=1.0)
+    assert (search.index, search.fell_back, search.recall) == ("flat", True, 1.0)
+    np.testing.assert_array_equal(similarity, nearest_neighbours(emb, 10)[0])
+
+
+@given(st.integers(1, 60), st.integers(1, 4), st.integers(0, 99))
+def test_distinct_vectors_are_those_of_numpy(n: int, values: int, seed: int) -> None:
+    emb = np.random.default_rng(seed).integers(-values, values, size=(n, 2)).astype(np.float32) * -1.0
+    distinct = distinct_vectors(emb)
+    twin = {tuple(row): None for row in emb.tolist()}
+    assert distinct.emb.tolist() == [list(row) for row in twin]
+    assert (emb[distinct.first] == distinct.emb).all()
+    assert (distinct.emb[distinct.row_of] == emb).all()
+    assert distinct.counts.sum() == n
+
+
+def test_neighbours_are_named_by_their_own_rows() -> None:
+    emb = np.array([[0, 1], [1, 0], [1, 0], [0.8, 0.6], [0.6, 0.8]], dtype=np.float32)
+    density = knn_density(emb, 2)
+    assert [row for row, _ in density.neighbours(2)] == [3, 4]
+    np.testing.assert_allclose([cosine for _, cosine in density.neighbours(2)], [0.8, 0.6], atol=1e-6)
+    assert [row for row, _ in density.neighbours(3)] == [4, 1]
+
+
+def test_the_report_quotes_prompts_as_text_and_counts_sources() -> None:
+    ids = [f"p{row}" for row in range(30)]
+    emb = unit_vectors(30, 4)
+    params = DensityParams(k=3)
+    density = knn_density(emb, 3)
+    weighting = solve_weights(density.values, target_ess=0.6, floor=1e-3, max_ratio=20)
+    report = density_report(ids, density, weighting, params)
+    assert sum(report["histogram"]["counts"]) == 30
+    assert sum(report["histogram"]["weight"]) == pytest.approx(30)
+    weights = pl.DataFrame({"id": ids, "density": density.values, "weight": weighting.weight})
+    prompts = pl.DataFrame({"id": ids, "source": ["a", "b|c"] * 15})
+    by_source = source_rows(prompts, weights)
+    assert sum(row["prompts"] * row["mean_weight"] for row in by_source) == pytest.approx(30, abs=0.1)
+    rarest = report["rarest"][0]["id"]
+    page = density_page(report, by_source, {name: f"`<b>` {name}\n# title" for name in ids})
+    assert f"`'<b>' {rarest} # title`" in page
+    assert "\n# title" not in page
