@@ -136,8 +136,8 @@ def test_a_damaged_output_is_made_again_alone_and_the_same(checkout: Path) -> No
 
 def test_until_stops_after_its_stage(checkout: Path, tmp_path: Path) -> None:
     again(until="density", out=tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == [
-        *["bad_rows.jsonl", "embeddings.parquet", "pairs.parquet", "prompts.parquet"],
+    assert sorted(p.name for p in tmp_path.glob("[!.]*") if p.is_file()) == [
+        *["bad_rows.jsonl", "density.md", "embeddings.parquet", "pairs.parquet", "prompts.parquet"],
         *["sampled_ids.txt", "terms.parquet", "weights.parquet"],
     ]
 
@@ -178,6 +178,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, prefect_server: N
     after = inodes(tmp_path)
     assert all(after[path] == inode for path, inode in before.items() if "/.work/" not in path and ".tmp/" not in path)
     assert "policy_sft" in output.splitlines()[-1]
+    assert not list(tmp_path.glob("data/*/.*.tmp"))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def test_a_bad_row_is_one_message_and_status_1(tmp_path: Path, prefect_server: N
     assert run.returncode == 1
     assert output.count('pairs.jsonl line 1: "rejected" is missing') == 1
     assert "Traceback" not in output
-    assert not list(tmp_path.glob("data/pairs/*"))
+    assert not list(tmp_path.glob("data/pairs/[!.]*"))
 
 
 def test_a_missing_file_is_one_message_and_status_1(tmp_path: Path, prefect_server: None) -> None:
