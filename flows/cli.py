@@ -122,7 +122,11 @@ def _message(error: Exception) -> str:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """False for what `run` tells at the end, once: that a task failed or was stopped, that its flow was, and why."""
+    """False for what `run` tells at the end, once: that a task failed or was stopped, that its flow was, and why.
+
+    And for Prefect's count of the events that it still sends, which would stand below the last line.
+    """
     if record.exc_info and record.exc_info[1] and _is_users(record.exc_info[1]):
         return False
-    return not record.getMessage().startswith(("Finished in state Failed(", "Crash detected!"))
+    told = ("Finished in state Failed(", "Crash detected!", "Still processing items")
+    return not record.getMessage().startswith(told)

@@ -11,11 +11,12 @@ from pathlib import Path
 from prefect import flow
 
 from flows.cli import publish_until, run
+from flows.embed import embedded
 from flows.params import KatParams
 from tasks.artifact import Artifact
 from tasks.density.task import weigh_by_density
 from tasks.diversity.task import compare_models, sample_model
-from tasks.embed.task import embed, embedding_model
+from tasks.embed.task import embedding_model
 from tasks.pairs.task import collect_pairs, needs_terms, resolve_sources
 from tasks.policy.task import train_policy
 from tasks.prompt_map.task import draw_prompt_map
@@ -44,9 +45,10 @@ def stages(p: KatParams) -> Iterator[tuple[str, dict[str, Artifact]]]:
     yield "prompts", {"prompts.parquet": prompts}
 
     sft = train_sft_model(pairs, find_sft_model(p.sft), p.sft)
-    yield "sft", {"policy_sft": sft.part("model")}
+    yield "sft", {"policy_base": sft.part("base"), "policy_sft": sft.part("model")}
 
-    embeddings = embed(prompts, embedding_model(p.embed, sft), p.embed)
+    own = {"base": sft.path / "base", "sft": sft.path / "model"}
+    embeddings = embedded(prompts, embedding_model(p.embed, own), p.embed)
     yield "embed", {"embeddings.parquet": embeddings}
 
     density = weigh_by_density(embeddings, prompts, p.density)

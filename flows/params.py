@@ -74,6 +74,38 @@ class LambdaTermsParams(RunParams):
         return RunParams.model_validate(self.model_dump(include=set(RunParams.model_fields)))
 
 
+class EmbedTextsParams(EmbedParams):
+    """Texts in, vectors out."""
+
+    data: Path = Field(description="texts: .jsonl[.gz] or .parquet with id, prompt and, where there is one, assistant")
+    out: Path = Field(Path("data/out/embed"), description="folder for embeddings.parquet")
+    kat: Path = Field(Path("data/out/kat"), description="for policy: results of a kat run, whose models encode")
+    runner: Literal["threads", "dask"] = Field(
+        "threads", description="threads: shard after shard; dask: shards are spread over a Dask cluster"
+    )
+    workers: int = Field(2, ge=1, description="processes of a local Dask cluster")
+    dask_address: str | None = Field(
+        None, description="a Dask scheduler whose workers share this folder; none: a local cluster of --workers"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _arm(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("ckpt_source") == "grpo" and not given.get("grpo_model"):
+            return {**given, "grpo_model": str(Path(given.get("kat", "data/out/kat")) / "policy_density")}
+        return given
+
+    @property
+    def embed(self) -> EmbedParams:
+        """What decides the result, for the tasks."""
+        return EmbedParams.model_validate(self.model_dump(include=set(EmbedParams.model_fields)))
+
+    @property
+    def policies(self) -> dict[str, Path]:
+        """The folders of kat's own language model, before SFT and after."""
+        return {"base": self.kat / "policy_base", "sft": self.kat / "policy_sft"}
+
+
 class SampleRareParams(DensityParams):
     """Vectors in; weights and ids drawn by them out."""
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from prefect import flow
 
 from flows.cli import run
+from flows.embed import embedded
 from flows.params import PromptMapParams
 from tasks.artifact import Artifact, external, publish
 from tasks.density.task import weigh_by_density
-from tasks.embed.task import embed, embedding_model
+from tasks.embed.task import embedding_model
 from tasks.pairs.task import collect_pairs, resolve_sources
 from tasks.prompt_map.task import draw_prompt_map
 from tasks.prompts.task import unique_prompts
@@ -21,7 +22,7 @@ from tasks.prompts.task import unique_prompts
 def prompt_map(params: PromptMapParams) -> dict[str, Path]:
     """Map prompts: similar ones near each other, rare ones big."""
     prompts = external(params.prompts_path) if params.prompts_path else prompts_of_pairs(params)
-    embeddings = embed(prompts, embedding_model(params.embed), params.embed)
+    embeddings = embedded(prompts, embedding_model(params.embed, {}), params.embed)
     density = weigh_by_density(embeddings, prompts, params.density)
     drawn = draw_prompt_map(prompts, embeddings, density, params.map)
     return {

@@ -1,8 +1,8 @@
 """The one type between tasks: a finished, immutable file or folder, named by its content.
 
 An artifact is written into a temporary sibling and renamed when it is whole, so that what has the
-final name is complete. Beside it lies a manifest.json: parameters, inputs, rows, bytes, hashes,
-seconds and versions. That is the lineage.
+final name is complete. Beside it lies a manifest.json: parameters, inputs, the hash of
+the source, rows, bytes, hashes, seconds and versions. That is the lineage.
 
     data/<stage>/<key>/<name>            the artifact
     data/<stage>/<key>/manifest.json
@@ -112,6 +112,7 @@ class _Making:
     key: str
     params: dict[str, Any]
     inputs: dict[str, Any]
+    source: str
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -123,12 +124,12 @@ _making: contextvars.ContextVar[_Making] = contextvars.ContextVar("making")
 
 
 @contextmanager
-def making(stage: str, key: str, params: dict[str, Any], inputs: dict[str, Any]) -> Iterator[None]:
+def making(stage: str, key: str, params: dict[str, Any], inputs: dict[str, Any], source: str = "") -> Iterator[None]:
     """Within it, `new_artifact` knows where its artifact belongs, and nobody else makes the same one.
 
     Another process that wants it waits here. The lock is the kernel's: it ends with the process, however that ends.
     """
-    made = _Making(stage, key, params, inputs)
+    made = _Making(stage, key, params, inputs, source)
     locks = data_root() / stage / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
     with (locks / key).open("w") as lock:
@@ -151,6 +152,17 @@ def finished_artifact(stage: str, key: str) -> Artifact | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return artifact if artifact.is_whole() else None
+
+
+def finished_artifacts(stage: str, name: str) -> Iterator[tuple[dict[str, Any], Artifact]]:
+    """Every artifact of this name that runs left, with its manifest, by key. Their content is unchecked."""
+    for path in sorted((data_root() / stage).glob(f"[!.]*/{MANIFEST}")):
+        try:
+            manifest = json.loads(path.read_text())
+            if manifest["name"] == name:
+                yield manifest, Artifact(path=path.with_name(name), fingerprint=manifest["fingerprint"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
 
 
 class NewArtifact:
@@ -182,6 +194,7 @@ class NewArtifact:
             "key": self._made.key,
             "params": self._made.params,
             "inputs": self._made.inputs,
+            "source": self._made.source,
             "rows": self._rows,
             "figures": self._figures,
             "bytes": sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file())
@@ -200,7 +213,7 @@ class NewArtifact:
 @contextmanager
 def new_artifact(stage: str, name: str) -> Iterator[NewArtifact]:
     """Make `data/<stage>/<key>/<name>`: write to `.path`, a file or a folder; it appears whole or not at all."""
-    made = _making.get(None) or _Making(stage, uuid.uuid4().hex, {}, {})
+    made = _making.get(None) or _Making(stage, uuid.uuid4().hex, {}, {}, "")
     if made.stage != stage:
         raise ArtifactError(f"A task of stage {made.stage} cannot make an artifact of stage {stage}.")
     folder = made.folder.with_name(f".{made.key}.{uuid.uuid4().hex[:8]}.tmp")
@@ -216,7 +229,7 @@ def new_artifact(stage: str, name: str) -> Iterator[NewArtifact]:
 
 def work_folder(stage: str) -> Path:
     """A folder of the running task's own, which survives a kill and is removed when its artifact is sealed."""
-    made = _making.get(None) or _Making(stage, "unkeyed", {}, {})
+    made = _making.get(None) or _Making(stage, "unkeyed", {}, {}, "")
     return data_root() / stage / ".work" / made.key
 
 
@@ -264,7 +277,7 @@ def publish(artifact: Artifact, target: Path, copy: Callable[..., object] = shut
     except OSError as error:
         raise InputError(
             f"{target} cannot be written ({error.strerror}). The results themselves are safe in "
-            f"{artifact.path.parent}; free the space or choose another --out."
+            f"{artifact.path.parent}; make room there, or choose another place."
         ) from error
     return target
 

@@ -71,7 +71,7 @@ def cached_task(run_name: str, **options: Any) -> Callable[[Callable[P, Artifact
                 return found
             params = {name: identity(value) for name, value in given.items() if not _holds_artifact(value)}
             inputs = {name: identity(value) for name, value in given.items() if _holds_artifact(value)}
-            with making(stage, key, params, inputs):
+            with making(stage, key, params, inputs, source_hash(function.__module__)):
                 return finished_artifact(stage, key) or function(*args, **kwargs)
 
         def sound_key(_: TaskRunContext, given: dict[str, Any]) -> str:

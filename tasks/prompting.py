@@ -44,3 +44,11 @@ def prompt_ids(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     if isinstance(prompt, str):
         return tokenizer(prompt)["input_ids"]
     return tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)["input_ids"]
+
+
+def turns_ids(turns: list[str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Token ids of what user and assistant say in turn, by the chat template or as lines; nothing is asked after."""
+    if not tokenizer.chat_template:
+        return tokenizer("\n".join(turns), verbose=False)["input_ids"]
+    messages = [{"role": ("user", "assistant")[at % 2], "content": text} for at, text in enumerate(turns)]
+    return tokenizer.apply_chat_template(messages, return_dict=True)["input_ids"]

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 
-from tasks.batches import Ints, token_budget_batches
+from tasks.batches import Ints, equal_length_batches
 from tasks.errors import InputError
 from tasks.runtime import device
 from tasks.tables import Floats
@@ -33,17 +34,30 @@ def load_sentence_model(folder: Path) -> SentenceTransformer:
         ) from error
 
 
+def compute_in_bfloat16(model: SentenceTransformer) -> None:
+    """Let the network compute in bfloat16; what pools and normalises its states stays in float32."""
+
+    def as_float32(module: Any, given: Any, features: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: value.float() if isinstance(value, torch.Tensor) and value.dtype == torch.bfloat16 else value
+            for name, value in features.items()
+        }
+
+    model[0].to(torch.bfloat16)
+    model[0].register_forward_hook(as_float32)
+
+
 def sentence_vectors(
     model: SentenceTransformer, texts: list[str], lengths: Ints, *, batch_tokens: int, show: Callable[[float], None]
 ) -> Floats:
     """Vectors of length 1, as the model's `encode` with normalize_embeddings gives them.
 
-    lengths: [n] tokens that the model reads of each text; they only shape the batches.
+    lengths: [n] tokens that the model reads of each text: those in one batch have the same.
     Returns [n, D] float32, in the order given.
     """
     emb: Floats | None = None
     done = 0
-    for rows in token_budget_batches(lengths, batch_tokens):
+    for rows in equal_length_batches(lengths, batch_tokens):
         vectors = model.encode(
             [texts[row] for row in rows],
             batch_size=len(rows),
@@ -60,7 +74,7 @@ def sentence_vectors(
 
 
 def encode_sentences(
-    folder: Path, texts: list[str], *, batch_tokens: int = 8192, show: Callable[[float], None] = lambda share: None
+    folder: Path, texts: list[str], *, batch_tokens: int = 2048, show: Callable[[float], None] = lambda share: None
 ) -> Floats:
     """Unit vectors [n, D] of texts by the model in a folder."""
     model = load_sentence_model(folder)

@@ -99,7 +99,8 @@ def write_report(
         "",
         "## Measures",
         "",
-        "distinct_correct and entropy count right answers only, 0 where there is none: accuracy moves them too. "
+        "distinct_correct and entropy count right answers only, 0 where there is none: accuracy moves them too. Of a "
+        "prompt without a checker those count whose reward is above the median of SFT's answers. "
         "Held-out prompts are wordings that were not trained on; what a make-prompt asks for can occur in training.",
         "",
         *_table(metric_rows(comparison)),

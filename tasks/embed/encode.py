@@ -1,4 +1,4 @@
-"""Texts to unit vectors, whichever encoder."""
+"""Texts to raw vectors, whichever encoder."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,82 +6,72 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import torch
 
-from tasks.embed.params import EmbedParams
-from tasks.embed.vectors import Floats, centred_unit, unit
-from tasks.errors import InputError
+from tasks.batches import Ints
+from tasks.embed.params import Encoding
+from tasks.embed.texts import turns
 from tasks.runtime import torch_threads
+from tasks.tables import Floats
+
+SAMPLE = 32
+LEAST_COSINE = 0.9999
+"""Of a sample's bfloat16 vectors to its float32 ones, in the mean; below, all are made in float32."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """n unit vectors and what was met on the way."""
+    """n vectors and what was met on the way."""
 
-    ids: list[str]
-    emb: Floats  # [n, D], each row of length 1
+    emb: Floats  # [n, D]; a sentence model's have length 1
     tokens: int  # read by the model
     truncated: int  # texts longer than the model's positions: their beginning was encoded
-
-    def summary(self, encoder: str) -> dict[str, object]:
-        return {
-            "encoder": encoder,
-            "prompts": len(self.ids),
-            "dimensions": self.emb.shape[1],
-            "tokens": self.tokens,
-            "truncated": self.truncated,
-        }
+    dtype: torch.dtype  # that the model computed with
 
 
-def encode(prompts: pl.DataFrame, folder: Path, params: EmbedParams, show: Callable[[float], None]) -> Encoded:
-    """Encode prompts with the model in a folder.
+def encode(texts: pl.DataFrame, folder: Path, encoding: Encoding, show: Callable[[float], None]) -> Encoded:
+    """Encode texts with the model in a folder.
 
-    prompts: columns id and prompt.  show: called with the share done.
-    Raises InputError for no prompts, a repeated id, an empty text, or a model that does not load.
+    texts: columns prompt and assistant (or null).  show: called with the share done.
+    Raises InputError for a text without tokens or a model that does not load.
     """
-    ids, texts = checked_texts(prompts)
-    with torch_threads(params.threads):
-        if params.encoder == "policy":
-            return _encode_by_policy(ids, texts, folder, params, show)
-        return _encode_by_sentence_model(ids, texts, folder, params, show)
+    with torch_threads(encoding.threads):
+        if encoding.states:
+            return _by_language_model(list(turns(texts)), folder, encoding, show)
+        return _by_sentence_model(["\n".join(said) for said in turns(texts)], folder, encoding, show)
 
 
-def checked_texts(prompts: pl.DataFrame) -> tuple[list[str], list[str]]:
-    """Ids and texts. Raises InputError where a row could not get a vector that is found again by its id."""
-    if prompts.is_empty():
-        raise InputError("There are no prompts to embed. Give at least one, or loosen the filters before this stage.")
-    repeated = prompts["id"].filter(prompts["id"].is_duplicated())
-    if len(repeated):
-        raise InputError(
-            f"prompt id {repeated[0]!r} stands on {int((repeated == repeated[0]).sum())} rows, so its vector could "
-            "not be found by its id. Make the ids unique."
-        )
-    empty = prompts.with_row_index("row").filter(pl.col("prompt").fill_null("").str.strip_chars() == "")
-    if len(empty):
-        raise InputError(
-            f"prompt {empty['id'][0]!r} (row {empty['row'][0] + 1}) is empty, {len(empty)} such rows in all. An empty "
-            "text has no meaning to place on a map. Drop these rows."
-        )
-    return prompts["id"].to_list(), prompts["prompt"].to_list()
-
-
-def _encode_by_policy(
-    ids: list[str], texts: list[str], folder: Path, params: EmbedParams, show: Callable[[float], None]
+def _by_language_model(
+    said: list[list[str]], folder: Path, encoding: Encoding, show: Callable[[float], None]
 ) -> Encoded:
     from tasks.embed.policy import load_states_model, mean_states, tokenize
 
     model = load_states_model(folder)
-    tokens, truncated = tokenize(folder, ids, texts, model)
-    emb = mean_states(model, tokens, batch_tokens=params.batch_tokens, show=show)
-    return Encoded(ids, centred_unit(emb) if params.centre else unit(emb), sum(map(len, tokens)), truncated)
+    tokens, truncated = tokenize(folder, said, model)
+    emb = mean_states(model, tokens, batch_tokens=encoding.batch_tokens, show=show)
+    return Encoded(emb, sum(map(len, tokens)), truncated, torch.float32)
 
 
-def _encode_by_sentence_model(
-    ids: list[str], texts: list[str], folder: Path, params: EmbedParams, show: Callable[[float], None]
-) -> Encoded:
-    from tasks.sentences import load_sentence_model, sentence_vectors, token_counts
+def _by_sentence_model(texts: list[str], folder: Path, encoding: Encoding, show: Callable[[float], None]) -> Encoded:
+    from tasks.sentences import compute_in_bfloat16, load_sentence_model, sentence_vectors, token_counts
 
     model = load_sentence_model(folder)
     lengths = token_counts(model, texts)
     read = np.minimum(lengths, model.max_seq_length or lengths.max())
-    emb = sentence_vectors(model, texts, read, batch_tokens=params.batch_tokens, show=show)
-    return Encoded(ids, emb, int(read.sum()), int((lengths > read).sum()))
+
+    def vectors(rows: Ints, shown: Callable[[float], None]) -> Floats:
+        chosen = [texts[row] for row in rows]
+        return sentence_vectors(model, chosen, read[rows], batch_tokens=encoding.batch_tokens, show=shown)
+
+    if encoding.dtype == "bfloat16":
+        sample = np.linspace(0, len(texts) - 1, min(SAMPLE, len(texts))).astype(np.int64)
+        exact = vectors(sample, _unseen)
+        compute_in_bfloat16(model)
+        if (exact * vectors(sample, _unseen)).sum(axis=1).mean() < LEAST_COSINE:
+            model = load_sentence_model(folder)
+    emb = vectors(np.arange(len(texts)), show)
+    return Encoded(emb, int(read.sum()), int((lengths > read).sum()), model.dtype)
+
+
+def _unseen(share: float) -> None:
+    """The progress of a sample is not shown."""

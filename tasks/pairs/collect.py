@@ -9,11 +9,11 @@ import polars as pl
 
 from tasks.artifact import Artifact, external
 from tasks.errors import InputError
-from tasks.pairs.files import read_rows
 from tasks.pairs.hub import Hub, resolve_revision, stream_rows
 from tasks.pairs.params import PairsParams
-from tasks.pairs.rows import BadRowError, Met, Pair, bad_row, pair_of, stop_at
+from tasks.pairs.rows import COLUMNS, BadRowError, Pair, bad_row, pair_of, stop_at
 from tasks.pairs.select import as_table, figures, length_only_accuracy, sample_over_prompts, with_split
+from tasks.rows import Met, read_rows
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,16 @@ def collect(params: PairsParams, terms: Path | None, files: Sequence[Path], revi
             continue
         rest = source.partition(":")[2]
         rows, name = (
-            (read_rows(next(paths), rest), Path(rest).name.partition(".")[0])
+            (read_rows(next(paths), rest, COLUMNS), Path(rest).name.partition(".")[0])
             if source.startswith("file:")
             else (stream_rows(Hub.parse(source), next(commits)), Hub.parse(source).name)
         )
         pairs += _good(rows, name, params, bad.append)
     if not pairs:
+        first = f", the first: {bad[0]['where']} {bad[0]['number']}: {bad[0]['problem']}" if bad else ""
         raise InputError(
-            f"{', '.join(params.sources)}: no pair in it ({len(bad)} bad rows), so there is nothing to "
-            "train on. Give others; without --pairs.skip-bad the first bad row is named."
+            f"{', '.join(params.sources)}: no pair in it ({len(bad)} bad rows{first}), so there is nothing to train "
+            "on. Mend them, or give others."
         )
     whole = as_table(pairs)
     table = with_split(sample_over_prompts(whole, params.limit, params.seed), params.eval_share)

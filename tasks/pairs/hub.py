@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.artifact import external
 from tasks.errors import InputError
-from tasks.pairs.rows import Met
+from tasks.rows import Met
 
 SECONDS = 10.0  # to wait for the hub's word on a revision
 

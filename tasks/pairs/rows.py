@@ -10,9 +10,10 @@ from typing import Any
 from tasks.checker import has_checker
 from tasks.errors import InputError
 from tasks.pairs.shapes import ShapeError, texts_of
+from tasks.rows import Met
 
 NEEDED = ("prompt", "chosen", "rejected")
-COLUMNS = {*NEEDED, "source", "src", "id", "meta", "margin", "score_chosen", "score_rejected"}
+COLUMNS = (*NEEDED, "source", "src", "id", "meta", "margin", "score_chosen", "score_rejected")
 """All that is read of a row."""
 
 
@@ -33,16 +34,6 @@ class Pair:
         """16 hexadecimal digits over all that the pair says."""
         said = "\0".join((self.source, self.prompt, self.chosen, self.rejected))
         return hashlib.sha256(said.encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Met:
-    """A row as it was met: where, and its columns, or why it has none."""
-
-    where: str
-    number: int
-    row: Mapping[str, Any] | None
-    problem: str = ""
 
 
 class BadRowError(InputError):

@@ -234,3 +234,21 @@ def test_a_missing_file_is_one_message_and_status_1(tmp_path: Path, prefect_serv
     assert "nowhere.jsonl does not exist" in output.splitlines()[-1]
     assert "Traceback" not in output
     assert not (tmp_path / "data/pairs").exists()
+
+
+LATE_EVENTS = """
+import atexit, logging
+from flows.cli import run
+from flows.kat import KatParams, kat
+
+late = "Still processing items: 1 items remaining..."
+atexit.register(lambda: logging.getLogger("EventsWorker").warning(late))
+run(kat, KatParams, ["--pairs.sources", "file:nowhere.jsonl"])
+"""
+
+
+def test_the_message_is_the_last_line_though_prefect_still_sends_events(tmp_path: Path, prefect_server: None) -> None:
+    command = [sys.executable, "-c", LATE_EVENTS]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "nowhere.jsonl does not exist" in ended.stderr.splitlines()[-1]

@@ -1,5 +1,6 @@
 """Vectors of prompts: from tiny models made here, and from MiniLM as it is."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -14,15 +15,15 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tasks.artifact import external
-from tasks.batches import token_budget_batches
-from tasks.embed.encode import checked_texts, encode
-from tasks.embed.params import EmbedParams
+from tasks.batches import equal_length_batches, token_budget_batches
+from tasks.embed.encode import encode
+from tasks.embed.params import EmbedParams, Encoding
 from tasks.embed.policy import load_states_model, mean_states, tokenize
-from tasks.embed.task import embed, embedding_model
+from tasks.embed.task import embedding_model
+from tasks.embed.texts import cut, read_conversations, text_hash, with_hashes
 from tasks.embed.vectors import centred_unit, unit
 from tasks.errors import InputError
 from tasks.minilm import minilm_folder
-from tasks.tables import read_embeddings
 
 POSITIONS = 64
 TEXTS = [r"(\.0)(\.0)", r"\.0", r"\.(\.10)0" * 5, "ab" * 20, r"\.\.\.210", "cab", "b"]
@@ -43,8 +44,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+STATES = Encoding(states=True, dtype="float32", batch_tokens=8192, threads=1)
+SENTENCES = STATES.model_copy(update={"states": False})
+IN_BFLOAT16 = SENTENCES.model_copy(update={"dtype": "bfloat16"})
+
+
 def table(texts: list[str]) -> pl.DataFrame:
-    return pl.DataFrame({"id": [f"p{row}" for row in range(len(texts))], "prompt": texts})
+    return pl.DataFrame({"id": [f"p{row}" for row in range(len(texts))], "prompt": texts, "assistant": None})
 
 
 def nothing(share: float) -> None:
@@ -59,10 +65,29 @@ def test_batches_hold_every_row_once_within_budget(lengths: list[int], budget: i
     assert all(len(rows) * sizes[rows].max() <= budget or len(rows) == 1 for rows in batches)
 
 
-def test_padding_never_changes_a_vector(folder: Path) -> None:
+@given(st.lists(st.integers(1, 9), max_size=60), st.integers(1, 40))
+def test_batches_of_one_length_hold_every_row_once(lengths: list[int], budget: int) -> None:
+    sizes = np.array(lengths, dtype=np.int64)
+    batches = equal_length_batches(sizes, budget)
+    assert sorted(row for rows in batches for row in rows) == list(range(len(lengths)))
+    assert all(len(set(sizes[rows])) == 1 for rows in batches)
+    assert all(sizes[rows].sum() <= budget or len(rows) == 1 for rows in batches)
+    assert [sizes[rows[0]] for rows in batches] == sorted((sizes[rows[0]] for rows in batches), reverse=True)
+
+
+@pytest.mark.parametrize("encoding", [SENTENCES, IN_BFLOAT16])
+def test_a_sentences_vector_does_not_depend_on_its_batch(encoding: Encoding) -> None:
+    texts = [f"{word} {number}" * (1 + number % 4) for word in ("old", "new", "λ-term") for number in range(30)]
+    together = encode(table(texts), minilm_folder(), encoding, nothing)
+    alone = encode(table(texts), minilm_folder(), encoding.model_copy(update={"batch_tokens": 1}), nothing)
+    assert together.dtype == alone.dtype
+    np.testing.assert_allclose(alone.emb, together.emb, atol=1e-6)
+
+
+def test_a_vector_does_not_depend_on_its_batch(folder: Path) -> None:
     model = load_states_model(folder)
     texts = [text for text in TEXTS for _ in range(9)]
-    tokens, _ = tokenize(folder, [str(row) for row in range(len(texts))], texts, model)
+    tokens, _ = tokenize(folder, [[text] for text in texts], model)
     alone = mean_states(model, tokens, batch_tokens=1, show=nothing)
     together = mean_states(model, tokens, batch_tokens=100_000, show=nothing)
     np.testing.assert_allclose(alone, together, atol=1e-5)
@@ -70,7 +95,7 @@ def test_padding_never_changes_a_vector(folder: Path) -> None:
 
 def test_mean_of_states_is_the_plain_loop(folder: Path) -> None:
     model = load_states_model(folder)
-    tokens, _ = tokenize(folder, [str(row) for row in range(len(TEXTS))], TEXTS, model)
+    tokens, _ = tokenize(folder, [[text] for text in TEXTS], model)
     with torch.no_grad():
         twin = [
             model(torch.tensor([found], device=model.device)).last_hidden_state[0].mean(0).cpu() for found in tokens
@@ -80,21 +105,14 @@ def test_mean_of_states_is_the_plain_loop(folder: Path) -> None:
 
 
 def test_order_of_prompts_changes_no_vector(folder: Path) -> None:
-    params = EmbedParams(threads=1)
-    forward = encode(table(TEXTS), folder, params, nothing).emb
-    backward = encode(table(TEXTS[::-1]), folder, params, nothing).emb
+    forward = encode(table(TEXTS), folder, STATES, nothing).emb
+    backward = encode(table(TEXTS[::-1]), folder, STATES, nothing).emb
     np.testing.assert_allclose(forward, backward[::-1], atol=1e-5)
-
-
-def test_vectors_have_length_1(folder: Path) -> None:
-    for texts in (TEXTS, TEXTS[:1], ["b", "b"]):
-        emb = encode(table(texts), folder, EmbedParams(threads=1), nothing).emb
-        np.testing.assert_allclose(np.linalg.norm(emb, axis=1), 1, atol=1e-5)
 
 
 def test_long_text_is_cut_and_counted(folder: Path) -> None:
     long = "abc" * 50
-    encoded = encode(table(["a", long, long[:POSITIONS]]), folder, EmbedParams(threads=1), nothing)
+    encoded = encode(table(["a", long, long[:POSITIONS]]), folder, STATES, nothing)
     assert encoded.truncated == 1
     assert encoded.tokens == 1 + 2 * POSITIONS
     np.testing.assert_allclose(encoded.emb[1], encoded.emb[2], atol=1e-5)
@@ -114,7 +132,7 @@ def test_vectors_all_alike_keep_a_direction() -> None:
 
 def test_minilm_is_sentence_transformers_own_encode() -> None:
     texts = ["What is the capital of France?", "word " * 400, "Reduce the term.", "a", "λx.x"]
-    encoded = encode(table(texts), minilm_folder(), EmbedParams(encoder="minilm", batch_tokens=300), nothing)
+    encoded = encode(table(texts), minilm_folder(), SENTENCES.model_copy(update={"batch_tokens": 300}), nothing)
     twin = SentenceTransformer(str(minilm_folder()), device="cpu", local_files_only=True).encode(
         texts, normalize_embeddings=True
     )
@@ -124,26 +142,26 @@ def test_minilm_is_sentence_transformers_own_encode() -> None:
 
 def test_empty_text_is_refused_with_its_id() -> None:
     with pytest.raises(InputError, match=r"'p1' \(row 2\) is empty"):
-        checked_texts(table(["a", " \n", "b"]))
+        with_hashes(table(["a", " \n", "b"]))
 
 
 def test_repeated_id_is_refused() -> None:
     with pytest.raises(InputError, match="'x' stands on 2 rows"):
-        checked_texts(pl.DataFrame({"id": ["x", "x"], "prompt": ["a", "b"]}))
+        with_hashes(pl.DataFrame({"id": ["x", "x"], "prompt": ["a", "b"]}))
 
 
 def test_no_prompts_are_refused() -> None:
     with pytest.raises(InputError, match="no prompts"):
-        checked_texts(pl.DataFrame({"id": [], "prompt": []}))
+        with_hashes(pl.DataFrame({"id": [], "prompt": []}))
 
 
-@pytest.mark.parametrize("encoder", ["policy", "sentences"])
-def test_pickled_weights_are_refused(encoder: str, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", [STATES, SENTENCES])
+def test_pickled_weights_are_refused(encoding: Encoding, folder: Path, tmp_path: Path) -> None:
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     (tmp_path / "pytorch_model.bin").write_bytes(b"not to be loaded")
     with pytest.raises(InputError, match="safetensors"):
-        encode(table(["a"]), tmp_path, EmbedParams(encoder=encoder), nothing)
+        encode(table(["a"]), tmp_path, encoding, nothing)
 
 
 def test_unknown_name_without_network_names_the_alternatives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -151,7 +169,7 @@ def test_unknown_name_without_network_names_the_alternatives(monkeypatch: pytest
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     started = time.monotonic()
     with pytest.raises(InputError, match="need no network: policy, minilm"):
-        embedding_model(EmbedParams(encoder="some-owner/no-such-model"))
+        embedding_model(EmbedParams(encoder="some-owner/no-such-model"), {})
     assert time.monotonic() - started < 15
 
 
@@ -162,24 +180,116 @@ def test_grpo_needs_its_folder() -> None:
         EmbedParams(grpo_model="anywhere")
 
 
+def test_what_is_a_policys_own_is_refused_for_others() -> None:
+    with pytest.raises(ValueError, match="ckpt-source base is of the encoder policy"):
+        EmbedParams(encoder="minilm", ckpt_source="base")
+    with pytest.raises(ValueError, match="bfloat16's rounding"):
+        EmbedParams(dtype="bfloat16")
+
+
 def test_source_chooses_the_folder(folder: Path, tmp_path: Path) -> None:
-    for name in ("model", "base"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text(name)
-    sft = external(tmp_path)
-    assert embedding_model(EmbedParams(), sft) == sft.part("model")
-    assert embedding_model(EmbedParams(ckpt_source="base"), sft) == sft.part("base")
-    assert embedding_model(EmbedParams(ckpt_source="grpo", grpo_model=str(folder))) == external(folder)
-    assert embedding_model(EmbedParams(encoder="minilm")) == external(minilm_folder())
-    with pytest.raises(InputError, match="minilm"):
-        embedding_model(EmbedParams())
+    own = {}
+    for name in ("sft", "base"):
+        own[name] = tmp_path / name
+        own[name].mkdir()
+        (own[name] / "config.json").write_text(name)
+    assert embedding_model(EmbedParams(), own) == external(tmp_path / "sft")
+    assert embedding_model(EmbedParams(ckpt_source="base"), own) == external(tmp_path / "base")
+    assert embedding_model(EmbedParams(ckpt_source="grpo", grpo_model=str(folder)), own) == external(folder)
+    assert embedding_model(EmbedParams(encoder="minilm"), own) == external(minilm_folder())
+    for absent in ({}, {"sft": tmp_path / "nowhere"}):
+        with pytest.raises(InputError, match="minilm"):
+            embedding_model(EmbedParams(), absent)
 
 
-def test_task_writes_unit_vectors_by_id(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    table(TEXTS).write_parquet("prompts.parquet")
-    made = embed.fn(external("prompts.parquet"), external(folder), EmbedParams(threads=1))
-    ids, emb = read_embeddings(made.path)
-    assert ids == [f"p{row}" for row in range(len(TEXTS))]
-    assert made.manifest["rows"] == len(TEXTS)
-    np.testing.assert_allclose(emb, encode(table(TEXTS), folder, EmbedParams(threads=1), nothing).emb, atol=1e-6)
+def test_bfloat16_is_close_to_float32() -> None:
+    texts = ["What is the capital of France?", "word " * 400, "Reduce the term.", "a", "λx.x", "2 + 2 = 4, is it?"]
+    exact = encode(table(texts), minilm_folder(), SENTENCES, nothing)
+    close = encode(table(texts), minilm_folder(), IN_BFLOAT16, nothing)
+    assert (exact.dtype, close.dtype) == (torch.float32, torch.bfloat16)
+    assert (exact.emb * close.emb).sum(axis=1).min() >= 1 - 2e-4
+    np.testing.assert_allclose(np.linalg.norm(close.emb, axis=1), 1, atol=1e-5)
+
+
+def test_a_model_that_bfloat16_would_change_stays_in_float32(tmp_path: Path) -> None:
+    """A great number on every state, which the next layer takes away: bfloat16 has lost the state by then."""
+    model = SentenceTransformer(str(minilm_folder()), device="cpu", local_files_only=True)
+    with torch.no_grad():
+        model[0].model.embeddings.LayerNorm.bias += 1000
+    model.save(str(tmp_path / "model"))
+    texts = [f"text number {row}" for row in range(40)]
+    made = encode(table(texts), tmp_path / "model", IN_BFLOAT16, nothing)
+    exact = encode(table(texts), tmp_path / "model", SENTENCES, nothing)
+    assert made.dtype == torch.float32
+    np.testing.assert_allclose(made.emb, exact.emb, atol=1e-6)
+
+
+def test_an_answer_is_the_second_line_or_the_templates_second_turn(folder: Path, tmp_path: Path) -> None:
+    both = pl.DataFrame({"prompt": ["ab", "ab"], "assistant": [None, "c"]}, schema_overrides={"assistant": pl.String})
+    lines = encode(both, folder, STATES, nothing).emb
+    np.testing.assert_allclose(lines[1], encode(table(["ab\nc"]), folder, STATES, nothing).emb[0], atol=1e-6)
+
+    chat = tmp_path / "chat"
+    shutil.copytree(folder, chat)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(chat)
+    tokenizer.chat_template = "{% for m in messages %}{{ '(' if m.role == 'user' else '.' }}{{ m.content }}{% endfor %}"
+    tokenizer.save_pretrained(chat)
+    turns = encode(both, chat, STATES, nothing).emb
+    np.testing.assert_allclose(turns, encode(table(["(ab", "(ab.c"]), folder, STATES, nothing).emb, atol=1e-6)
+
+
+@given(
+    st.text(max_size=5),
+    st.none() | st.text(min_size=1, max_size=5),
+    st.text(max_size=5),
+    st.none() | st.text(min_size=1, max_size=5),
+)
+def test_a_hash_says_what_was_said(prompt: str, answer: str | None, other: str, other_answer: str | None) -> None:
+    same = (prompt, answer) == (other, other_answer)
+    assert (text_hash(prompt, answer) == text_hash(other, other_answer)) == same
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{", "it is no JSON"),
+        ('{"prompt": "p"}', '"id" is missing'),
+        ('{"id": "b"}', '"prompt" is missing'),
+        ('{"id": "b", "prompt": " "}', '"prompt" is empty'),
+        ('{"id": "b", "prompt": ["p"]}', '"prompt" is list, not text'),
+        ('{"id": "b", "prompt": "p", "assistant": ""}', '"assistant" is empty'),
+        ('{"id": "b", "prompt": "p", "assistant": 3}', '"assistant" is int, not text'),
+        ('{"id": "b", "prompt": "\\ud800"}', '"prompt" is not UTF-8'),
+        ('{"id": "a", "prompt": "p"}', r"id 'a' stands at c\.jsonl line 1 already"),
+    ],
+)
+def test_a_bad_row_is_named_by_its_line(tmp_path: Path, line: str, problem: str) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"id": "a", "prompt": "p", "assistant": null}\n\n' + line + "\n")
+    with pytest.raises(InputError, match=rf"c\.jsonl line 3: {problem}"):
+        read_conversations(path, "c.jsonl")
+
+
+def test_conversations_are_read_from_parquet_too(tmp_path: Path) -> None:
+    pl.DataFrame({"id": [7, 8], "prompt": ["p", "q"], "other": [1.0, 2.0]}).write_parquet(tmp_path / "c.parquet")
+    read = read_conversations(tmp_path / "c.parquet", "c")
+    assert read.rows() == [("7", "p", None), ("8", "q", None)]
+
+
+def test_shards_hold_each_unknown_text_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tasks.embed.texts.SHARD_CHARACTERS", 20)
+    texts = with_hashes(table([f"text {row % 30}" for row in range(50)]))
+    known = texts["text"][3:5]
+    pl.DataFrame({"id": known}).write_parquet(tmp_path / "known.parquet")
+    shards = cut(texts, [tmp_path / "known.parquet"])
+    assert len(shards) > 5
+    held = [name for shard in shards for name in shard["text"]]
+    assert len(held) == 28
+    assert set(held) == set(texts["text"]) - set(known)
+    assert cut(texts, [tmp_path / "known.parquet", *_written(shards, tmp_path)]) == []
+
+
+def _written(shards: list[pl.DataFrame], folder: Path) -> list[Path]:
+    for number, shard in enumerate(shards):
+        shard.rename({"text": "id"}).write_parquet(folder / f"{number}.parquet")
+    return [folder / f"{number}.parquet" for number in range(len(shards))]

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tasks.errors import InputError
 from tasks.pairs.collect import collect, find_sources
-from tasks.pairs.files import read_rows
 from tasks.pairs.params import PairsParams
+from tasks.pairs.rows import COLUMNS
+from tasks.rows import read_rows
 
 ROWS = [
     {"id": "a", "src": "one", "prompt": "Say hello", "chosen": "hello, λ", "rejected": "no"},
@@ -52,7 +53,7 @@ def test_every_kind_of_file_gives_the_same_pairs(tmp_path: Path, name: str) -> N
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (b"", "no JSON"),
+        (b"x", "no JSON"),
         (b"[1]", "no JSON object"),
         (b'{"prompt": "p", "chosen": "c"}', '"rejected" is missing'),
         (b'{"prompt": "p", "chosen": " ", "rejected": "r"}', '"chosen" is empty'),
@@ -101,12 +102,41 @@ def test_a_csv_line_with_other_cells_than_the_header_is_bad(tmp_path: Path) -> N
         collect(params_for(path), None, [path], [])
 
 
+def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(b"\n" + GOOD + b"\n  \r\n\n" + GOOD[:-1] + b"\n")
+    with pytest.raises(InputError, match="line 5: it is no JSON"):
+        collect(params_for(path), None, [path], [])
+    assert collect(params_for(path, skip_bad=True), None, [path], []).counts["met"] == 2
+
+
+def test_a_csv_row_over_several_lines_is_named_by_its_first(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text('prompt,chosen,rejected\n"p\nq",c,r\n"s\n\nt",c,c\n')
+    with pytest.raises(InputError, match='line 4: "chosen" and "rejected" are the same'):
+        collect(params_for(path), None, [path], [])
+
+
+def test_a_csv_header_that_names_a_column_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("prompt,chosen,rejected,chosen\np,c,r,d\n")
+    with pytest.raises(InputError, match="two columns 'chosen'"):
+        collect(params_for(path), None, [path], [])
+
+
+def test_where_all_rows_are_bad_the_first_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"prompt": "p"}\n')
+    with pytest.raises(InputError, match=r'1 bad rows, the first: .*p\.jsonl line 1: "chosen" is missing'):
+        collect(params_for(path, skip_bad=True), None, [path], [])
+
+
 @pytest.mark.parametrize(("name", "cut"), [("p.parquet", 100), ("p.jsonl.gz", 40), ("p.jsonl.gz", 0)])
 def test_a_damaged_file_is_one_clear_error(tmp_path: Path, name: str, cut: int) -> None:
     path = write(tmp_path / name)
     path.write_bytes(path.read_bytes()[:-cut] if cut else b"no gzip at all")
     with pytest.raises(InputError, match="cannot be read to its end"):
-        list(read_rows(path, name))
+        list(read_rows(path, name, COLUMNS))
 
 
 def test_unknown_kinds_folders_and_absent_files_are_refused(tmp_path: Path) -> None:
@@ -114,7 +144,7 @@ def test_unknown_kinds_folders_and_absent_files_are_refused(tmp_path: Path) -> N
     (tmp_path / "d.parquet").mkdir()
     for name in ("p.xlsx", "d.parquet"):
         with pytest.raises(InputError, match="no known kind"):
-            list(read_rows(tmp_path / name, name))
+            list(read_rows(tmp_path / name, name, COLUMNS))
     with pytest.raises(InputError, match="does not exist"):
         find_sources([f"file:{tmp_path / 'absent.jsonl'}"])
 
@@ -139,7 +169,7 @@ def test_columns_that_are_not_read_cannot_stop_a_file(tmp_path: Path) -> None:
     """A date that Python cannot hold, in a column of no concern."""
     far = pa.array([2**62] * len(ROWS), pa.timestamp("us"))
     pq.write_table(pa.Table.from_pylist(ROWS).append_column("seen", far), tmp_path / "p.parquet")
-    assert [met.row["prompt"] for met in read_rows(tmp_path / "p.parquet", "p") if met.row] == [
+    assert [met.row["prompt"] for met in read_rows(tmp_path / "p.parquet", "p", COLUMNS) if met.row] == [
         "Say hello",
         'a "quoted"\nline',
     ]
@@ -147,8 +177,8 @@ def test_columns_that_are_not_read_cannot_stop_a_file(tmp_path: Path) -> None:
 
 def test_a_parquet_file_without_any_known_column_is_named_with_its_columns(tmp_path: Path) -> None:
     pq.write_table(pa.table({"question": ["q"], "answer": ["a"]}), tmp_path / "p.parquet")
-    with pytest.raises(InputError, match="has the columns question, answer"):
-        list(read_rows(tmp_path / "p.parquet", "p"))
+    with pytest.raises(InputError, match=r"has the columns question, answer; none .* one of prompt, chosen, rejected"):
+        list(read_rows(tmp_path / "p.parquet", "p", COLUMNS))
 
 
 def test_a_chat_whose_role_is_no_text_is_a_bad_row(tmp_path: Path) -> None:
