@@ -1,9 +1,15 @@
 """Local density: how similar a point's nearest neighbours are to it.
 
-Inner product of unit vectors by FAISS. Up to some 50,000 points every point is compared with every other; beyond,
-inverted lists (Sivic & Zisserman 2003; FAISS' IVF) with as many lists probed as give the recall that is wanted on
-a sample that is searched exactly too. Where that takes so many that nothing is saved, the search is exact after all.
-Inverted lists and not a graph (HNSW), because several threads build the same lists each time.
+Inner product of unit vectors by FAISS. Up to some 50,000 points every point is compared with every other. Beyond, all
+are scanned as product-quantised codes of four bits for every two dimensions, compared by table look-ups in registers
+(André, Kermarrec & Le Scouarnec 2015, "Cache locality is not enough"; FAISS' fast scan), and the best `per_neighbour`
+times k of them are compared exactly. Of more than 200,000 points only the codes in the nearest of inverted lists
+(Sivic & Zisserman 2003) are scanned. How many are compared and probed is what gives the recall that is wanted on a
+sample that is searched exactly too; where nothing does, the search is exact after all. Not a graph (HNSW), because
+several threads build the same lists each time, and because building one takes longer than all of this.
+
+Measured on two cores with MiniLM's vectors of 95,446 texts, in CPU seconds: scan 17 at recall 0.9995; inverted lists
+of float32 vectors 81 (0.991), of codes 21 (0.996); scikit-learn's brute force 132.
 
 Equal vectors are one point here: with 51 copies of one vector the search returned the query itself first in 1 case
 of 51 and left it out of the first 21 in 30, so "drop the first hit" is no way to leave a point out of its own
@@ -11,7 +17,8 @@ neighbours.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import faiss
@@ -23,10 +30,12 @@ Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 ROWS_A_SEARCH = 2048
 ROWS_TO_COMPARE = 1000
+ROWS_TO_TRAIN = 65_536
 ROWS_A_LIST_TO_TRAIN = 64
-FEWEST_PROBES = 8
-PROBED_AT_MOST = 1 / 8
-"""Of all lists: beyond, a matrix product over all points is as fast."""
+SCANNED_UP_TO = 200_000
+PER_NEIGHBOUR = (4, 8, 16, 32)
+PROBED = (1 / 64, 1 / 32, 1 / 16, 1 / 8)
+"""Of all lists: beyond, scanning all codes is as fast."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +52,13 @@ class Distinct:
 class Search:
     """How neighbours were found."""
 
-    index: str  # "flat": each point with each other; "ivf": inverted lists
+    index: str  # "flat": each point with each other; "scan": all codes; "lists": the codes in some lists
+    per_neighbour: int = 0  # points compared exactly for each neighbour wanted
     lists: int = 0
     probes: int = 0
     recall: float = 1.0  # share of the true neighbours found, on a sample
     least_recall: float = 1.0  # what was wanted
-
-    @property
-    def fell_back(self) -> bool:
-        """Whether lists were tried and the search became exact for want of recall."""
-        return self.index == "flat" and self.lists > 0
-
-    def summary(self) -> dict[str, Any]:
-        return {**asdict(self), "fell_back": self.fell_back}
+    fell_back: bool = False  # codes were tried, and did not find as much
 
 
 def distinct_vectors(emb: Floats) -> Distinct:
@@ -122,24 +125,39 @@ def nearest_neighbours(
 
 def _index(emb: Floats, wanted: int, exact_up_to: int, least_recall: float) -> tuple[Any, Search]:
     if len(emb) <= exact_up_to:
-        return _filled(faiss.IndexFlatIP(emb.shape[1]), emb), Search("flat")
-    lists = int(4 * len(emb) ** 0.5)
+        return _exact(emb), Search("flat")
     sample = np.random.default_rng(0).permutation(len(emb))
-    quantiser = faiss.IndexFlatIP(emb.shape[1])
-    index = faiss.IndexIVFFlat(quantiser, emb.shape[1], lists, faiss.METRIC_INNER_PRODUCT)
-    index.train(_unit(emb[np.sort(sample[: ROWS_A_LIST_TO_TRAIN * lists])]))
-    _filled(index, emb)
     asked = np.sort(sample[:ROWS_TO_COMPARE])
-    true = _exact_neighbours(emb, asked, wanted)
-    index.nprobe, recall = FEWEST_PROBES // 2, 0.0
-    while recall < least_recall and 2 * index.nprobe <= PROBED_AT_MOST * lists:
-        index.nprobe *= 2
-        recall = _recall(index.search(_unit(emb[asked]), wanted)[1], true)
-    if recall >= least_recall:
-        return index, Search("ivf", lists, index.nprobe, recall, least_recall)
-    del index
-    fallen = Search("flat", lists, 0, 1.0, least_recall)
-    return _filled(faiss.IndexFlatIP(emb.shape[1]), emb), fallen
+    queries, true = _unit(emb[asked]), _exact_neighbours(emb, asked, wanted)
+    for lists in [int(4 * len(emb) ** 0.5), 0] if len(emb) > SCANNED_UP_TO else [0]:
+        index = _codes(emb, sample, lists)
+        for probes, per_neighbour in product(_probes(lists), PER_NEIGHBOUR):
+            index.k_factor = per_neighbour
+            if lists:
+                faiss.extract_index_ivf(faiss.downcast_index(index.base_index)).nprobe = probes
+            recall = _recall(index.search(queries, wanted)[1], true)
+            if recall >= least_recall:
+                how = "lists" if lists else "scan"
+                return index, Search(how, per_neighbour, lists, probes, recall, least_recall)
+        del index
+    return _exact(emb), Search("flat", least_recall=least_recall, fell_back=True)
+
+
+def _exact(emb: Floats) -> Any:
+    return _filled(faiss.IndexFlatIP(_even(emb.shape[1])), emb)
+
+
+def _codes(emb: Floats, sample: Ints, lists: int) -> Any:
+    """An index that scans codes and compares the best exactly; with lists, those in the nearest of them only."""
+    width = _even(emb.shape[1])
+    kind = f"{f'IVF{lists},' if lists else ''}PQ{width // 2}x4fs,RFlat"
+    index = faiss.index_factory(width, kind, faiss.METRIC_INNER_PRODUCT)
+    index.train(_unit(emb[np.sort(sample[: max(ROWS_TO_TRAIN, ROWS_A_LIST_TO_TRAIN * lists)])]))
+    return _filled(index, emb)
+
+
+def _probes(lists: int) -> list[int]:
+    return sorted({max(1, int(share * lists)) for share in PROBED}) if lists else [0]
 
 
 def _exact_neighbours(emb: Floats, asked: Ints, wanted: int) -> Ints:
@@ -167,9 +185,15 @@ def _filled(index: Any, emb: Floats) -> Any:
 
 
 def _unit(emb: Floats) -> Floats:
-    points = emb.astype(np.float32, copy=True, order="C")
+    """Rows of length 1, a column of zeros added where their number is odd: a code stands for two."""
+    points = np.zeros((len(emb), _even(emb.shape[1])), dtype=np.float32)
+    points[:, : emb.shape[1]] = emb
     faiss.normalize_L2(points)
     return points
+
+
+def _even(dimensions: int) -> int:
+    return dimensions + dimensions % 2
 
 
 @dataclass(frozen=True)

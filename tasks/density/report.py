@@ -1,5 +1,6 @@
 """The density stage's figures: as JSON, and as a page to read."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def density_report(ids: list[str], density: Density, weighting: Weighting, param
     return {
         "n": len(ids),
         "k": min(params.k, max(0, len(ids) - 1)),
-        "search": density.search.summary(),
+        "search": asdict(density.search),
         "alpha": weighting.alpha,
         "alpha_solved": params.alpha is None,
         "target_ess": params.target_ess,
@@ -71,11 +72,15 @@ def source_rows(prompts: pl.DataFrame, weights: pl.DataFrame) -> list[dict[str, 
 def density_page(report: dict[str, Any], by_source: list[dict[str, Any]], texts: dict[str, str]) -> str:
     """The report as Markdown. texts: by id, those of the prompts named in the report at least."""
     search = report["search"]
-    found = (
-        "each prompt compared with every other"
-        if search["index"] == "flat"
-        else f"{search['probes']} of {search['lists']} inverted lists probed, recall {search['recall']:.4f} on a sample"
-    )
+    found = {
+        "flat": "each prompt compared with every other",
+        "scan": "all scanned as codes",
+        "lists": f"the codes in {search['probes']} of {search['lists']} inverted lists scanned",
+    }[search["index"]]
+    if search["index"] != "flat":
+        found += f", {search['per_neighbour']} compared for each one; recall {search['recall']:.4f} on a sample"
+    elif search["fell_back"]:
+        found += f", for no faster search found {search['least_recall']:g} of the neighbours"
     lines = [
         "# How dense the prompts lie",
         "",

@@ -53,12 +53,12 @@ def timed(what: Callable[[], Any]) -> tuple[float, float, Any]:
 def search(n: int) -> None:
     emb = np.load(sys.argv[1])[:n] if len(sys.argv) > 1 else topics(n)
     ours, our_cpu, (_, found, how) = timed(lambda: nearest_neighbours(emb, K))
-    twin = NearestNeighbors(n_neighbors=K + 1, metric="cosine", algorithm="brute").fit(emb)
+    twin = NearestNeighbors(n_neighbors=K + 1, algorithm="brute").fit(emb)  # Euclidean: faster there, and one order
     theirs, their_cpu, true = timed(lambda: twin.kneighbors(emb, return_distance=False))
     sample = np.random.default_rng(1).choice(n, 2000, replace=False)
     recall = np.mean([len(np.intersect1d(found[row], true[row])) / K for row in sample])
     print(
-        f"neighbours of {len(emb):,} × {emb.shape[1]}: {how.index}, {how.probes} of {how.lists} lists, "
+        f"neighbours of {len(emb):,} × {emb.shape[1]}: {how}, "
         f"recall {recall:.4f} (bar 0.99); {ours:.0f} s, {our_cpu:.0f} CPU s; "
         f"sklearn {theirs:.0f} s, {their_cpu:.0f} CPU s: {their_cpu / our_cpu:.1f}× (bar 5)",
         flush=True,
@@ -82,7 +82,7 @@ def million() -> None:
     seconds, cpu, density = timed(lambda: knn_density(emb, K))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     Path(sys.argv[1] if len(sys.argv) > 1 else "/dev/stderr").write_text(
-        f"{density.search.summary()} {seconds:.0f} s {cpu:.0f} CPU s {peak:.1f} GB\n"
+        f"{density.search} {seconds:.0f} s {cpu:.0f} CPU s {peak:.1f} GB\n"
     )
 
 

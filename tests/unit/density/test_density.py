@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import faiss
 import numpy as np
 import polars as pl
 import pytest
@@ -160,12 +161,18 @@ def clustered(n: int, seed: int = 0) -> np.ndarray:
     return (emb / np.linalg.norm(emb, axis=1, keepdims=True)).astype(np.float32)
 
 
-def test_a_faster_search_finds_the_wanted_share_of_the_true_neighbours() -> None:
-    emb = clustered(6000)
+@pytest.mark.parametrize(("index", "scanned"), [("scan", 10_000), ("lists", 1000)])
+@pytest.mark.parametrize("dimensions", [24, 23])
+def test_a_faster_search_finds_the_wanted_share_of_the_true_neighbours(
+    monkeypatch: pytest.MonkeyPatch, index: str, scanned: int, dimensions: int
+) -> None:
+    monkeypatch.setattr("tasks.density.neighbours.SCANNED_UP_TO", scanned)
+    emb = clustered(6000)[:, :dimensions]
     exact, true, plain = nearest_neighbours(emb, 20)
     faster, found, search = nearest_neighbours(emb, 20, exact_up_to=1000)
-    assert (plain.index, search.index) == ("flat", "ivf")
-    assert 0 < search.probes < search.lists
+    assert (plain.index, search.index) == ("flat", index)
+    assert search.per_neighbour > 0
+    assert (0 < search.probes < search.lists) == (index == "lists")
     recall = np.mean([len(np.intersect1d(f, t)) / 20 for f, t in zip(found, true, strict=True)])
     assert recall >= 0.985
     assert search.recall == pytest.approx(recall, abs=0.01)
@@ -173,12 +180,28 @@ def test_a_faster_search_finds_the_wanted_share_of_the_true_neighbours() -> None
     assert (found != np.arange(6000)[:, None]).all()
 
 
+@pytest.mark.parametrize("scanned", [10_000, 1000])
+def test_a_faster_search_finds_the_same_with_any_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch, scanned: int
+) -> None:
+    monkeypatch.setattr("tasks.density.neighbours.SCANNED_UP_TO", scanned)
+    found = []
+    before = faiss.omp_get_max_threads()
+    for threads in (1, 2, 3):
+        faiss.omp_set_num_threads(threads)
+        found.append(nearest_neighbours(clustered(6000), 20, exact_up_to=1000)[1])
+    faiss.omp_set_num_threads(before)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
 def test_where_no_faster_search_finds_enough_it_is_exact() -> None:
-    """Random directions have no lists to look into."""
-    emb = unit_vectors(3000, 64)
-    similarity, _, search = nearest_neighbours(emb, 10, exact_up_to=1000, least_recall=1.0)
+    """Forty knots so narrow that a code says which one, and nothing of where in it."""
+    rng = np.random.default_rng(0)
+    emb = np.repeat(rng.normal(size=(40, 16)), 1000, axis=0) + 1e-4 * rng.normal(size=(40_000, 16))
+    similarity, _, search = nearest_neighbours(emb.astype(np.float32), 10, exact_up_to=1000)
     assert (search.index, search.fell_back, search.recall) == ("flat", True, 1.0)
-    np.testing.assert_array_equal(similarity, nearest_neighbours(emb, 10)[0])
+    np.testing.assert_array_equal(similarity, nearest_neighbours(emb.astype(np.float32), 10)[0])
 
 
 @given(st.integers(1, 60), st.integers(1, 4), st.integers(0, 99))
