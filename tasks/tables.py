@@ -23,6 +23,7 @@ PROMPTS = {"id": pl.String, "prompt": pl.String, "source": pl.String, "count": p
 WEIGHTS = {"id": pl.String, "density": pl.Float64, "weight": pl.Float64}
 
 Floats = NDArray[np.float32]
+ROWS_A_GROUP = 65_536
 
 
 def read_table(path: Path, columns: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
@@ -44,26 +45,52 @@ def read_table(path: Path, columns: Mapping[str, type[pl.DataType]]) -> pl.DataF
 
 
 def write_embeddings(path: Path, ids: list[str], emb: Floats) -> None:
-    """Write id, emb (FixedSizeList<float32>[D]). ids: n unique.  emb: [n, D]."""
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(emb.astype(np.float32).ravel()), emb.shape[1])
-    pq.write_table(pa.table({"id": pa.array(ids, pa.string()), "emb": vectors}), path, compression="zstd")
+    """Write id, emb (FixedSizeList<float32>[D]). ids: n unique.  emb: [n, D].
+
+    One form for every size: a million vectors of 384 are written in 8 s and read in 4 s, 1.43 GB; as float16 .npy it
+    was 1.6 s, 3 s and 0.77 GB, little beside the 20 minutes that encoding them takes.
+    """
+    schema = pa.schema([("id", pa.string()), ("emb", pa.list_(pa.float32(), emb.shape[1]))])
+    with pq.ParquetWriter(path, schema, compression="zstd") as out:
+        for start in range(0, max(1, len(ids)), ROWS_A_GROUP):
+            block = np.ascontiguousarray(emb[start : start + ROWS_A_GROUP], dtype=np.float32)
+            vectors = pa.FixedSizeListArray.from_arrays(pa.array(block.ravel()), emb.shape[1])
+            names = pa.array(ids[start : start + ROWS_A_GROUP], pa.string())
+            out.write_table(pa.table([names, vectors], schema=schema))
 
 
 def read_embeddings(path: Path) -> tuple[list[str], Floats]:
     """Read ids and [n, D] float32. Raises InputError on another shape, a repeated id or a value that is not finite."""
     try:
-        table = pq.read_table(path, columns=["id", "emb"]).combine_chunks()
+        with pq.ParquetFile(path) as file:
+            ids, emb = _read_groups(file, path)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} holds no columns id and emb ({error}). Give an embeddings.parquet.") from None
-    kind = table.schema.field("emb").type
-    if not pa.types.is_fixed_size_list(kind):
-        raise InputError(f"{path}: emb is {kind}, but vectors of one fixed size are needed (FixedSizeList<float32>).")
-    ids = table["id"].cast(pa.string()).to_pylist()
-    column = table["emb"].combine_chunks()
-    emb = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(ids), kind.list_size)
     if len(set(ids)) != len(ids):
         raise InputError(f"{path} repeats ids, so a row could not be found by its id. Make the ids unique.")
-    if not np.isfinite(emb).all():
-        row = int(np.argmin(np.isfinite(emb).all(axis=1)))
-        raise InputError(f"{path}: the vector of {ids[row]!r} is not finite. Embed that row again or leave it out.")
+    for start in range(0, len(emb), ROWS_A_GROUP):
+        finite = np.isfinite(emb[start : start + ROWS_A_GROUP]).all(axis=1)
+        if not finite.all():
+            row = start + int(np.argmin(finite))
+            raise InputError(f"{path}: the vector of {ids[row]!r} is not finite. Embed that row again or leave it out.")
+    return ids, emb
+
+
+def _read_groups(file: pq.ParquetFile, path: Path) -> tuple[list[str], Floats]:
+    schema = file.schema_arrow
+    missing = {"id", "emb"} - set(schema.names)
+    if missing:
+        raise InputError(f"{path} has no column {min(missing)}. Give an embeddings.parquet, with id and emb.")
+    kind = schema.field("emb").type
+    if not pa.types.is_fixed_size_list(kind):
+        raise InputError(f"{path}: emb is {kind}, but vectors of one fixed size are needed (FixedSizeList<float32>).")
+    emb = np.empty((file.metadata.num_rows, kind.list_size), dtype=np.float32)
+    ids: list[str] = []
+    for batch in file.iter_batches(ROWS_A_GROUP, columns=["id", "emb"]):
+        block = batch.column("emb")
+        if block.null_count:
+            row = len(ids) + int(np.flatnonzero(block.is_null().to_numpy(zero_copy_only=False))[0])
+            raise InputError(f"{path}: row {row + 1} has no vector. Embed it again or leave it out.")
+        emb[len(ids) : len(ids) + len(batch)] = block.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), -1)
+        ids += batch.column("id").cast(pa.string()).to_pylist()
     return ids, emb

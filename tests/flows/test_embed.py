@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -15,6 +14,8 @@ import polars as pl
 import pytest
 from sentence_transformers import SentenceTransformer
 
+from flows import cli
+from flows.embed import EmbedTextsParams, embed_texts
 from tasks.minilm import minilm_folder
 from tasks.tables import read_embeddings
 
@@ -40,12 +41,14 @@ def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def run(folder: Path, *arguments: str, status: int = 0) -> str:
-    process = start(folder, *arguments)
-    output, _ = process.communicate()
-    assert process.returncode == status, output
-    assert "Traceback" not in output
-    return output
+def here(*arguments: str) -> int:
+    """A run in this process and the current folder; its exit status."""
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(embed_texts, EmbedTextsParams, ["--data", "texts.jsonl", *arguments])
+    if isinstance(stopped.value.code, str):
+        print(stopped.value.code, file=sys.stderr)
+        return 1
+    return stopped.value.code or 0
 
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> None:
@@ -56,50 +59,73 @@ def questions(*numbers: int) -> list[dict[str, Any]]:
     return [{"id": f"q{number}", "prompt": f"How many are {number} and {number % 7}? " * 2} for number in numbers]
 
 
-def counts(output: str) -> tuple[int, int]:
-    encoded, reused = re.search(r"encoded (\d+), reused (\d+)", output).groups()  # type: ignore[union-attr]
-    return int(encoded), int(reused)
-
-
 def shards(folder: Path) -> list[Path]:
     return sorted(folder.glob("data/embed/[!.]*/shard.parquet"))
 
 
-def test_only_new_texts_are_encoded(tmp_path: Path, prefect_server: None) -> None:
-    write(tmp_path, questions(*range(40)))
-    assert counts(run(tmp_path, *MINILM)) == (40, 0)
-    ids, emb = read_embeddings(tmp_path / "data/out/embed/embeddings.parquet")
+def encoded(folder: Path) -> int:
+    """Rows of all shards: texts that were ever encoded."""
+    return sum(len(pl.read_parquet(shard)) for shard in shards(folder))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: None) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tasks.embed.texts.SHARD_CHARACTERS", 300)
+    return tmp_path
+
+
+def test_only_new_texts_are_encoded(folder: Path) -> None:
+    write(folder, questions(*range(40)))
+    assert here(*MINILM) == 0
+    ids, emb = read_embeddings(folder / "data/out/embed/embeddings.parquet")
     model = SentenceTransformer(str(minilm_folder()), device="cpu", local_files_only=True)
     twin = model.encode([row["prompt"] for row in questions(*range(40))], normalize_embeddings=True)
     assert ids == [f"q{number}" for number in range(40)]
     np.testing.assert_allclose(emb, twin, atol=1e-5)
-
-    whole = shards(tmp_path)
-    assert len(whole) > 3
-    assert counts(run(tmp_path, *MINILM)) == (0, 40)
-    assert shards(tmp_path) == whole
+    assert len(shards(folder)) > 3
+    assert encoded(folder) == 40
+    assert here(*MINILM) == 0
+    assert encoded(folder) == 40
 
     grown = questions(50, 3, *range(38, 10, -1), 51)
-    write(tmp_path, [*grown, {"id": "again", "prompt": grown[0]["prompt"]}])
-    assert counts(run(tmp_path, *MINILM, "--out", "more")) == (2, len(grown) - 1)
-    more_ids, more = read_embeddings(tmp_path / "more/embeddings.parquet")
+    write(folder, [*grown, {"id": "again", "prompt": grown[0]["prompt"]}])
+    assert here(*MINILM, "--out", "more") == 0
+    assert encoded(folder) == 42
+    more_ids, more = read_embeddings(folder / "more/embeddings.parquet")
     assert more_ids == [*(row["id"] for row in grown), "again"]
     np.testing.assert_array_equal(more[1], emb[3])
     np.testing.assert_array_equal(more[0], more[-1])
 
-    shards(tmp_path)[0].write_bytes(b"damaged")
-    shards(tmp_path)[1].unlink()
-    write(tmp_path, questions(*range(39)))
-    encoded, reused = counts(run(tmp_path, *MINILM))
-    assert 0 < encoded < 39
-    assert encoded + reused == 39
-    np.testing.assert_allclose(read_embeddings(tmp_path / "data/out/embed/embeddings.parquet")[1], emb[:39], atol=1e-5)
 
-    assert counts(run(tmp_path, "--encoder", "minilm", "--dtype", "bfloat16"))[0] == 39
+def test_a_shard_that_is_damaged_or_gone_is_made_again(folder: Path) -> None:
+    write(folder, questions(*range(40)))
+    assert here(*MINILM) == 0
+    _, emb = read_embeddings(folder / "data/out/embed/embeddings.parquet")
+    cut, gone, changed = shards(folder)[:3]
+    cut.write_bytes(cut.read_bytes()[:-7])
+    gone.unlink()
+    whole = pl.read_parquet(changed)
+    whole.with_columns(emb=whole["emb"].reverse()).write_parquet(changed)
+    write(folder, questions(*range(39)))
+    assert here(*MINILM) == 0
+    np.testing.assert_array_equal(read_embeddings(folder / "data/out/embed/embeddings.parquet")[1], emb[:39])
+
+
+def test_another_model_or_encoding_finds_nothing_known(folder: Path) -> None:
+    write(folder, questions(*range(5)))
+    assert here(*MINILM) == 0
+    assert here("--encoder", "minilm", "--dtype", "bfloat16") == 0
+    assert encoded(folder) == 10
+    model = SentenceTransformer(str(minilm_folder()), device="cpu", local_files_only=True)
+    model[0].model.embeddings.LayerNorm.bias.data += 0.01
+    model.save(str(folder / "model"))
+    assert here("--encoder", "./model", "--dtype", "float32", "--threads", "2", "--batch-tokens", "100") == 0
+    assert encoded(folder) == 15
 
 
 def test_a_kill_loses_one_shard(tmp_path: Path, prefect_server: None) -> None:
-    write(tmp_path, questions(*range(400)))
+    write(tmp_path, questions(*range(100)))
     process = start(tmp_path, *MINILM)
     deadline = time.monotonic() + 120
     while len(shards(tmp_path)) < 2:
@@ -108,19 +134,22 @@ def test_a_kill_loses_one_shard(tmp_path: Path, prefect_server: None) -> None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = sum(len(pl.read_parquet(shard)) for shard in shards(tmp_path))
-    assert done < 400
-    assert counts(run(tmp_path, *MINILM)) == (400 - done, done)
+    done = encoded(tmp_path)
+    assert done < 100
+    output, _ = start(tmp_path, *MINILM).communicate()
+    assert f"encoded {100 - done}, reused {done}" in output
+    assert encoded(tmp_path) == 100
 
 
-def test_dask_makes_the_same_vectors(tmp_path: Path, prefect_server: None) -> None:
-    write(tmp_path, questions(*range(20)))
-    alone = tmp_path / "alone"
-    alone.mkdir()
-    write(alone, questions(*range(20)))
-    assert counts(run(tmp_path, *MINILM, "--runner", "dask")) == (20, 0)
-    assert counts(run(alone, *MINILM)) == (20, 0)
-    made = [folder / "data/out/embed/embeddings.parquet" for folder in (tmp_path, alone)]
+def test_dask_makes_the_same_vectors(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    write(folder, questions(*range(20)))
+    assert here(*MINILM) == 0
+    spread = tmp_path_factory.mktemp("dask")
+    os.chdir(spread)
+    write(spread, questions(*range(20)))
+    assert here(*MINILM, "--runner", "dask") == 0
+    assert encoded(spread) == 20
+    made = [folder / "data/out/embed/embeddings.parquet" for folder in (folder, spread)]
     assert made[0].read_bytes() == made[1].read_bytes()
 
 
@@ -136,11 +165,11 @@ def test_dask_makes_the_same_vectors(tmp_path: Path, prefect_server: None) -> No
     ],
 )
 def test_what_cannot_be_embedded_is_one_message(
-    tmp_path: Path, row: str, flags: list[str], status: int, message: str, prefect_server: None
+    folder: Path, capsys: pytest.CaptureFixture[str], row: str, flags: list[str], status: int, message: str
 ) -> None:
-    write(tmp_path, questions(1))
-    with (tmp_path / "texts.jsonl").open("a") as file:
+    write(folder, questions(1))
+    with (folder / "texts.jsonl").open("a") as file:
         file.write(row)
-    output = run(tmp_path, *flags, status=status)
-    assert output.count(message) == 1
-    assert not (tmp_path / "data/out").exists()
+    assert here(*flags) == status
+    assert capsys.readouterr().err.count(message) == 1
+    assert not (folder / "data/out").exists()
