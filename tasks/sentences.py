@@ -8,11 +8,14 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from tasks.batches import Ints, equal_length_batches
 from tasks.errors import InputError
 from tasks.runtime import device
 from tasks.tables import Floats
+
+logging.disable_progress_bar()
 
 
 def load_sentence_model(folder: Path) -> SentenceTransformer:

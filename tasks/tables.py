@@ -81,16 +81,27 @@ def _read_groups(file: pq.ParquetFile, path: Path) -> tuple[list[str], Floats]:
     missing = {"id", "emb"} - set(schema.names)
     if missing:
         raise InputError(f"{path} has no column {min(missing)}. Give an embeddings.parquet, with id and emb.")
-    kind = schema.field("emb").type
-    if not pa.types.is_fixed_size_list(kind):
-        raise InputError(f"{path}: emb is {kind}, but vectors of one fixed size are needed (FixedSizeList<float32>).")
-    emb = np.empty((file.metadata.num_rows, kind.list_size), dtype=np.float32)
+    emb: Floats | None = None
     ids: list[str] = []
     for batch in file.iter_batches(ROWS_A_GROUP, columns=["id", "emb"]):
-        block = batch.column("emb")
-        if block.null_count:
-            row = len(ids) + int(np.flatnonzero(block.is_null().to_numpy(zero_copy_only=False))[0])
-            raise InputError(f"{path}: row {row + 1} has no vector. Embed it again or leave it out.")
-        emb[len(ids) : len(ids) + len(batch)] = block.flatten().to_numpy(zero_copy_only=False).reshape(len(batch), -1)
+        block = _of_one_size(batch.column("emb"), None if emb is None else emb.shape[1], len(ids), path)
+        emb = np.empty((file.metadata.num_rows, block.shape[1]), dtype=np.float32) if emb is None else emb
+        emb[len(ids) : len(ids) + len(batch)] = block
         ids += batch.column("id").cast(pa.string()).to_pylist()
-    return ids, emb
+    return ids, np.empty((0, 0), dtype=np.float32) if emb is None else emb
+
+
+def _of_one_size(column: pa.Array, size: int | None, before: int, path: Path) -> Floats:
+    """A column of lists as [n, size]. before: rows of the file before these."""
+    kind = column.type
+    if not (pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        raise InputError(f"{path}: emb is {kind}, but vectors of one fixed size are needed (FixedSizeList<float32>).")
+    sizes = np.array(column.value_lengths().fill_null(-1))
+    wanted = sizes[0] if size is None else size
+    if wanted < 1 or (sizes != wanted).any():
+        row = int(np.argmax((sizes != wanted) | (sizes < 1)))
+        raise InputError(
+            f"{path}: row {before + row + 1} has {'no vector' if sizes[row] < 1 else f'{sizes[row]} numbers'}, where "
+            f"{max(1, wanted)} are needed. Embed it again or leave it out."
+        )
+    return column.flatten().cast(pa.float32()).to_numpy(zero_copy_only=False).reshape(len(column), -1)

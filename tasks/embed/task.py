@@ -99,7 +99,7 @@ def encode_shard(texts: Artifact, model: Artifact, encoding: Encoding) -> Artifa
         out.holds(len(table), tokens=encoded.tokens, truncated=encoded.truncated)
     log_line(
         "%d texts of %d tokens encoded in %s, %d of them longer than the model and cut",
-        *(len(table), encoded.tokens, encoded.dtype, encoded.truncated),
+        *(len(table), encoded.tokens, str(encoded.dtype).removeprefix("torch."), encoded.truncated),
     )
     return out.sealed()
 

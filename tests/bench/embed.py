@@ -20,10 +20,9 @@ import polars as pl
 import torch
 from sentence_transformers import SentenceTransformer
 
-from tasks.embed.encode import encode
-from tasks.embed.params import Encoding, cpu_has_bfloat16
+from tasks.embed.params import cpu_has_bfloat16
 from tasks.minilm import minilm_folder
-from tasks.sentences import load_sentence_model
+from tasks.sentences import compute_in_bfloat16, load_sentence_model, sentence_vectors, token_counts
 from tasks.tables import Floats
 
 TEXTS = 1500
@@ -49,20 +48,20 @@ def texts(count: int) -> list[str]:
 
 
 def encoding(said: list[str]) -> None:
-    table = pl.DataFrame({"prompt": said, "assistant": None})
-    model = load_sentence_model(minilm_folder())
+    model, in_bfloat16 = (load_sentence_model(minilm_folder()) for _ in range(2))
+    compute_in_bfloat16(in_bfloat16)
 
-    def ours(dtype: str) -> Floats:
-        how = Encoding(states=False, dtype=dtype, batch_tokens=2048, threads=None)  # type: ignore[arg-type]
-        return encode(table, minilm_folder(), how, lambda share: None).emb
+    def ours(model: SentenceTransformer) -> Floats:
+        lengths = np.minimum(token_counts(model, said), 256)
+        return sentence_vectors(model, said, lengths, batch_tokens=2048, show=lambda share: None)
 
     ways: dict[str, Callable[[], Floats]] = {
         "given order": lambda: given_order(model, said),
         "its own encode": lambda: model.encode(said, normalize_embeddings=True, show_progress_bar=False),
-        "ours, float32": lambda: ours("float32"),
+        "ours, float32": lambda: ours(model),
     }
     if cpu_has_bfloat16():
-        ways["ours, bfloat16"] = lambda: ours("bfloat16")
+        ways["ours, bfloat16"] = lambda: ours(in_bfloat16)
     cpu: dict[str, list[float]] = {name: [] for name in ways}
     wall: dict[str, list[float]] = {name: [] for name in ways}
     made: dict[str, Floats] = {}

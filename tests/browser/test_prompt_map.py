@@ -2,6 +2,7 @@
 
 import base64
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,18 @@ WEIGH = """([density, weighting]) => {
 
 @pytest.fixture(scope="session")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A map of hostile prompts, each alone in a corner, and 400 others in two clusters."""
+    return write_map(tmp_path_factory.mktemp("map") / "prompt_map.html")
+
+
+@pytest.fixture(scope="session")
+def rewarded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same map with a reward for every second prompt."""
+    reward = pl.Series("reward", [row / N if row % 2 else None for row in range(N)], dtype=pl.Float64)
+    return write_map(tmp_path_factory.mktemp("map") / "prompt_map.html", reward)
+
+
+def write_map(path: Path, *more: pl.Series) -> Path:
+    """A map of hostile prompts, each alone in a corner, and 400 others in two clusters. more: columns of prompts."""
     rng = np.random.default_rng(0)
     prompts = HOSTILE + [f"Reduce the {('term', 'boat')[row % 2]} number {row} by one step." for row in range(REST)]
     ids = [f"p{row}" for row in range(N)]
@@ -47,10 +59,10 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     places[: len(HOSTILE)] = [[-1, -1, 1], [1, -1, 1], [-1, 1, 1], [1, 1, 1], [0, -1, -1], [0, 1, -1]]
     table = pl.DataFrame({"id": ids, "prompt": prompts, "source": [SOURCES[row % 3] for row in range(N)]})
     density = np.linspace(0.1, 1.0, N)
-    points = placed(map_points(table, ids, pl.DataFrame({"id": ids, "density": density, "weight": density})), places)
+    weights = pl.DataFrame({"id": ids, "density": density, "weight": density})
+    points = placed(map_points(table.with_columns(*more), ids, weights), places)
     unit = places / np.linalg.norm(places, axis=1, keepdims=True)
     data = page_data(points, places[:, :2], nearest_others(unit, 5), find_clusters(places, prompts), WEIGHTING)
-    path = tmp_path_factory.mktemp("map") / "prompt_map.html"
     path.write_text(map_page(data, counts_sentence(N, N, len(SOURCES))), encoding="utf-8")
     return path
 
@@ -275,6 +287,71 @@ def test_every_colouring_draws_its_legend(page: Page) -> None:
         drawn_after(page, lambda by=by: page.select_option("#by", by))
         assert page.locator("#scale").is_visible() == (by == "density")
     assert page.locator("#by option").all_text_contents() == ["by source", "by density", "by region"]
+
+
+def test_rewards_colour_the_points_that_have_one(browser: Browser, rewarded: Path) -> None:
+    page = ready(browser.new_page(viewport={"width": 1200, "height": 800}), rewarded)
+    assert page.locator("#by option").all_text_contents() == ["by source", "by density", "by region", "by reward"]
+    before = page.locator("#points").screenshot()
+    drawn_after(page, lambda: page.select_option("#by", "reward"))
+    expect(page.locator("#scale")).to_be_visible()
+    assert page.locator("#points").screenshot() != before
+    for name, told in (("number 7 ", True), ("number 8 ", False)):
+        search(page, name).first.click()
+        expect(page.locator("#panel")).to_contain_text("Density")
+        assert ("Reward" in page.locator("#panel").inner_text()) == told
+    page.close()
+
+
+def test_two_fingers_zoom_and_one_turns(browser: Browser, file: Path) -> None:
+    context = browser.new_context(viewport={"width": 1200, "height": 800}, has_touch=True)
+    page = ready(context.new_page(), file)
+    page.click("#flat")
+    fingers = context.new_cdp_session(page)
+    box = page.locator("#points").bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def touch(kind: str, *from_the_middle: float) -> None:
+        points = [{"x": x + dx, "y": y, "id": number} for number, dx in enumerate(from_the_middle)]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def chosen() -> tuple[float, float]:
+        return tuple(float(page.locator(".chosen").get_attribute(name) or 0) for name in ("cx", "cy"))
+
+    search(page, "number 7 ").first.click()
+    expect(page.locator(".chosen")).to_have_attribute("r", re.compile("[1-9]"))
+    before = chosen()
+    touch("touchStart", -100, -200)
+    touch("touchMove", -50, -250)
+    touch("touchEnd")
+    page.wait_for_function(
+        "wanted => Math.abs(document.querySelector('.chosen').getAttribute('cx') - wanted) < 3",
+        arg=before[0] + 150,
+        timeout=10_000,
+    )
+    assert chosen()[1] == pytest.approx(before[1], abs=3)
+
+    page.click("#solid")
+    turned = page.locator("#points").screenshot()
+    touch("touchStart", 0)
+    drawn_after(page, lambda: touch("touchMove", 80))
+    touch("touchEnd")
+    assert page.locator("#points").screenshot() != turned
+    context.close()
+
+
+def test_the_map_comes_back_after_the_graphics_were_lost(page: Page) -> None:
+    expect(page.locator("#labels span").first).to_be_visible()
+    before = page.locator("#points").screenshot()
+    lose = "document.querySelector('#points').getContext('webgl2').getExtension('WEBGL_lose_context')"
+    page.evaluate(f"window.graphics = {lose}")
+    page.evaluate("() => window.graphics.loseContext()")
+    page.wait_for_function("() => document.querySelector('#points').getContext('webgl2').isContextLost()")
+    page.evaluate("() => window.graphics.restoreContext()")
+    deadline = time.monotonic() + 20
+    while page.locator("#points").screenshot() != before:
+        assert time.monotonic() < deadline
 
 
 def test_keys_turn_zoom_search_and_leave(page: Page) -> None:

@@ -29,7 +29,7 @@ export function listenToPointers(surface, on) {
     else if (down.size === 2) {
       const [other] = [...down].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
       const [apart, was] = [now, before].map(([x, y]) => Math.hypot(x - other[0], y - other[1]));
-      on.zoom(apart / Math.max(1, was), (now[0] + other[0]) / 2, (now[1] + other[1]) / 2);
+      on.zoom(apart / Math.max(1, was), (before[0] + other[0]) / 2, (before[1] + other[1]) / 2);
       on.move(dx / 2, dy / 2);
     } else if (event.shiftKey || event.buttons === 2) on.move(dx, dy);
     else on.turn(dx, dy);

@@ -28,6 +28,13 @@ def test_vectors_come_back_to_the_last_bit(tmp_path_factory: pytest.TempPathFact
     np.testing.assert_array_equal(read, emb)
 
 
+def test_lists_that_are_all_of_one_length_will_do(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": IDS, "emb": EMB.astype(np.float64).tolist()}), tmp_path / "e.parquet")
+    ids, emb = read_embeddings(tmp_path / "e.parquet")
+    assert ids == IDS
+    np.testing.assert_array_equal(emb, EMB)
+
+
 def fixed(values: pa.Array) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(values, 2)
 
@@ -37,7 +44,10 @@ def fixed(values: pa.Array) -> pa.Array:
     [
         ({"id": IDS}, "has no column emb"),
         ({"emb": fixed(pa.array(EMB.ravel()))}, "has no column id"),
-        ({"id": IDS, "emb": EMB.tolist()}, "emb is list<.*> but vectors of one fixed size"),
+        ({"id": IDS, "emb": [[0.0, 1], [2.0], [3.0, 4]]}, "row 2 has 1 numbers, where 2 are needed"),
+        ({"id": IDS, "emb": [[0.0, 1], None, [3.0, 4]]}, "row 2 has no vector"),
+        ({"id": IDS, "emb": [[], [], []]}, "emb is list<.*null>|row 1 has no vector"),
+        ({"id": IDS, "emb": [0.0, 1.0, 2.0]}, "emb is double, but vectors of one fixed size"),
         ({"id": IDS, "emb": ["x", "y", "z"]}, "emb is string"),
         ({"id": ["a", "b", "a"], "emb": fixed(pa.array(EMB.ravel()))}, "repeats ids"),
         ({"id": IDS, "emb": fixed(pa.array([0, 1, 2, np.nan, 4, 5]))}, "the vector of 'b' is not finite"),
