@@ -15,8 +15,8 @@ from tasks.tables import Floats, read_embeddings, read_table
 
 COLUMNS = ("id", "prompt", "assistant")
 TEXTS = {"id": pl.String, "prompt": pl.String, "assistant": pl.String}
-SHARD_CHARACTERS = 2_000_000
-"""About 10 seconds of MiniLM on two cores."""
+SHARD_CHARACTERS = 1_000_000
+"""10 to 20 seconds of MiniLM on two cores."""
 MOST_SHARDS = 800
 """Of one run: Prefect keeps a record for each."""
 
