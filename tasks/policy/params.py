@@ -5,14 +5,17 @@ from pydantic import Field, model_validator
 from tasks.params import HOW, Params
 from tasks.rewards import RewardMix
 
-Arm = Literal["uniform", "density"]
+Arm = Literal["uniform", "density", "placebo"]
 
 
 class PolicyParams(Params):
     """GRPO from the SFT model, once for each way of choosing prompts."""
 
     arms: list[Arm] = Field(
-        ["uniform", "density"], min_length=1, json_schema_extra=HOW, description="ways of choosing prompts to train"
+        ["uniform", "density"],
+        min_length=1,
+        json_schema_extra=HOW,
+        description="ways of choosing prompts to train: uniform, by density, or placebo, the same weights permuted",
     )
     max_steps: int = Field(160, ge=1, description="optimizer steps of each arm at most")
     max_tokens: int | None = Field(

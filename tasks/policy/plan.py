@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from tasks.errors import TrainingError
@@ -13,6 +15,8 @@ from tasks.policy.schedule import expected_counts, systematic_schedule
 from tasks.prompting import prompt_ids
 from tasks.tables import PROMPTS, WEIGHTS, read_table
 from tasks.training import steps_to_train
+
+PLACEBO = 1  # of the seed's streams of random numbers, the one that permutes
 
 
 def trainable(
@@ -53,9 +57,20 @@ def settings(arm: Arm, params: PolicyParams, schedule: pl.DataFrame, too_long: i
     }
 
 
-def arm_weights(arm: Arm, table: pl.DataFrame) -> pl.Series:
-    """The weights [n] that decide how often an arm draws each prompt."""
-    return table["weight"] if arm == "density" else pl.Series("weight", [1.0] * len(table))
+def arm_weights(arm: Arm, table: pl.DataFrame, seed: int) -> NDArray[np.float64]:
+    """The weights [n] that decide how often an arm draws each prompt.
+
+    placebo: those of density, each on another prompt by the seed, so that repeating some prompts more than others is
+    the same and only which ones differs.
+    """
+    weight = table["weight"].to_numpy()
+    match arm:
+        case "uniform":
+            return np.ones(len(table))
+        case "density":
+            return weight
+        case "placebo":
+            return np.random.default_rng([seed, PLACEBO]).permutation(weight)
 
 
 def draw_schedule(arm: Arm, table: pl.DataFrame, params: PolicyParams) -> pl.DataFrame:
@@ -67,14 +82,14 @@ def draw_schedule(arm: Arm, table: pl.DataFrame, params: PolicyParams) -> pl.Dat
         max_tokens=params.max_tokens,
     )
     groups = steps * params.batch // params.generations
-    return table[systematic_schedule(arm_weights(arm, table).to_numpy(), groups, params.seed)]
+    return table[systematic_schedule(arm_weights(arm, table, params.seed), groups, params.seed)]
 
 
-def count_table(arm: Arm, table: pl.DataFrame, schedule: pl.DataFrame, seen: Seen) -> pl.DataFrame:
+def count_table(arm: Arm, table: pl.DataFrame, schedule: pl.DataFrame, seen: Seen, seed: int) -> pl.DataFrame:
     """id, expected (groups · p), drawn and seen (groups trained on) for each prompt."""
     return (
         table.select("id")
-        .with_columns(expected=expected_counts(arm_weights(arm, table).to_numpy(), len(schedule)))
+        .with_columns(expected=expected_counts(arm_weights(arm, table, seed), len(schedule)))
         .join(schedule.group_by("id").len("drawn"), on="id", how="left", maintain_order="left")
         .with_columns(
             pl.col("drawn").fill_null(0).cast(pl.Int64),

@@ -38,7 +38,7 @@ def train_policy(
         with progress(f"GRPO, {arm}") as show:
             log = train_grpo(model, tokenizer, schedule, rewards, seen, params, work_folder("policy"), show)
         save_model(out.path / "model", model, tokenizer)
-        count_table(arm, table, schedule, seen).write_parquet(out.path / "schedule.parquet")
+        count_table(arm, table, schedule, seen, params.seed).write_parquet(out.path / "schedule.parquet")
         (out.path / "log.json").write_text(json.dumps(log))
         chosen = settings(arm, params, schedule, too_long)
         (out.path / "settings.json").write_text(json.dumps(chosen, indent=1))

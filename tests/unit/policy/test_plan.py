@@ -13,7 +13,7 @@ from transformers import LlamaForSequenceClassification
 from tasks.errors import InputError, TrainingError
 from tasks.models import load_tokenizer, longest_prompt
 from tasks.policy.params import PolicyParams
-from tasks.policy.plan import count_table, draw_schedule, trainable
+from tasks.policy.plan import arm_weights, count_table, draw_schedule, trainable
 from tasks.policy.rewards import Seen, checker_reward, model_reward
 from tasks.rewards import RewardMix
 from tasks.scoring import score_answers
@@ -54,6 +54,16 @@ def test_arms_differ_by_their_weights_alone(tables: tuple[Path, Path]) -> None:
     count = lambda arm: dict(draw_schedule(arm, table, PARAMS).group_by("id").len().iter_rows())  # noqa: E731
     assert count("uniform") == {"a": 50, "b": 50}
     assert count("density") == {"a": 25, "b": 75}
+
+
+def test_the_placebo_has_the_same_weights_on_other_prompts() -> None:
+    table = pl.DataFrame({"weight": np.arange(1.0, 101.0)})
+    one, other, again = (arm_weights("placebo", table, seed) for seed in (0, 1, 0))
+    assert sorted(one) == sorted(other) == list(table["weight"])
+    np.testing.assert_array_equal(one, again)
+    for placebo in (one, other):
+        assert abs(np.corrcoef(placebo, table["weight"])[0, 1]) < 0.3
+    assert (one != other).mean() > 0.9
 
 
 def test_a_prompt_without_a_weight_is_named(tables: tuple[Path, Path], tmp_path: Path) -> None:
@@ -109,7 +119,7 @@ def test_what_was_seen_survives_a_kill_and_a_repeated_step_counts_once(
     assert again.groups() == {"a": 1.0, "b": 2.0}
     table, _ = trainable(*tables, TOKENIZER, 20)
     schedule = table[np.array([0, 1, 1])]
-    counts = count_table("uniform", table, schedule, again)
+    counts = count_table("uniform", table, schedule, again, seed=0)
     assert counts.select("id", "drawn", "seen").rows() == [("a", 1, 1.0), ("b", 2, 2.0)]
 
 
