@@ -34,7 +34,8 @@ def run(flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequen
         sys.exit(f"error: {_message(error)}")
     except KeyboardInterrupt:
         sys.exit("interrupted: finished stages are kept, and the same command goes on from there")
-    logging.getLogger("prefect").setLevel(logging.WARNING)  # the results are the last lines
+    finally:
+        logging.getLogger("prefect").setLevel(logging.WARNING)  # what is printed here are the last lines
     if older := _from_earlier_runs(made):
         print(f"from an earlier run: {', '.join(older)}")
     for what, path in made.items():

@@ -36,12 +36,12 @@ def embedded(
     encode: Callable[[list[Artifact], Artifact, Encoding], list[Artifact]] | None = None,
 ) -> Artifact:
     """embeddings.parquet of a table of texts (id, prompt and, where there is one, assistant)."""
-    known = known_shards(texts, model, params.encoding)
-    rest = cut_texts(texts, known)
-    new = (encode or one_by_one)(shards_of(rest), model, params.encoding)
-    vectors = embed(texts, sorted([*known, *new], key=lambda shard: shard.fingerprint), params)
-    encoded = rest.manifest["rows"]
-    get_run_logger().info("encoded %d, reused %d", encoded, vectors.manifest["rows"] - encoded)
+    shards, missing = known_shards(texts, model, params.encoding)
+    if missing:
+        rest = shards_of(cut_texts(texts, shards))
+        shards = [*shards, *(encode or one_by_one)(rest, model, params.encoding)]
+    vectors = embed(texts, sorted(shards, key=lambda shard: shard.fingerprint), params)
+    get_run_logger().info("encoded %d, reused %d", missing, vectors.manifest["rows"] - missing)
     return vectors
 
 

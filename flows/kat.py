@@ -5,19 +5,21 @@ terms ─┐
 hub ───┘
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from prefect import flow
 
 from flows.cli import publish_until, run
 from flows.embed import embedded
-from flows.params import KatParams
+from flows.params import KatParams, MainParams
 from tasks.artifact import Artifact
 from tasks.density.task import weigh_by_density
-from tasks.diversity.task import compare_models, sample_model
+from tasks.diversity.task import compare_models, measure_model, sample_model
 from tasks.embed.task import embedding_model
 from tasks.pairs.task import collect_pairs, needs_terms, resolve_sources
+from tasks.policy.params import Arm, PolicyParams
 from tasks.policy.task import train_policy
 from tasks.prompt_map.task import draw_prompt_map
 from tasks.prompts.task import unique_prompts
@@ -32,8 +34,21 @@ def kat(params: KatParams = KatParams()) -> dict[str, Path]:
     return publish_until(params.until, params.out, stages(params))
 
 
-def stages(p: KatParams) -> Iterator[tuple[str, dict[str, Artifact]]]:
-    """Each stage's name and what it publishes, made when asked for."""
+class Prepared(NamedTuple):
+    """What the arms have in common."""
+
+    prompts: Artifact
+    sft: Artifact
+    embeddings: Artifact
+    density: Artifact
+    reward: Artifact
+
+
+Stages = Iterator[tuple[str, dict[str, Artifact]]]
+
+
+def prepared(p: MainParams) -> Generator[tuple[str, dict[str, Artifact]], None, Prepared]:
+    """Each stage before the arms: its name and what it publishes, made when asked for."""
     terms = generate_terms(p.terms) if needs_terms(p.pairs) else None
     yield "terms", {"terms.parquet": terms} if terms else {}
 
@@ -52,30 +67,47 @@ def stages(p: KatParams) -> Iterator[tuple[str, dict[str, Artifact]]]:
     yield "embed", {"embeddings.parquet": embeddings}
 
     density = weigh_by_density(embeddings, prompts, p.density)
-    weights = density.part("weights.parquet")
-    chosen = {name: density.part(name) for name in ("sampled_ids.txt", "density.md")}
-    yield "density", {"weights.parquet": weights, **chosen}
+    yield "density", {name: density.part(name) for name in ("weights.parquet", "sampled_ids.txt", "density.md")}
 
     reward = train_reward_model(pairs, sft, p.reward)
     yield "reward", {"reward_model": reward.part("model")}
+    return Prepared(prompts, sft, embeddings, density, reward)
 
-    policies: dict[str, Artifact] = {
-        arm: train_policy(arm, prompts, weights, sft, reward, p.policy) for arm in p.policy.arms
-    }
-    yield "policy", {f"policy_{arm}": policy.part("model") for arm, policy in policies.items()}
 
-    models = {"sft": sft, **policies}
-    samples = [sample_model(name, prompts, model, p.diversity) for name, model in models.items()]
-    diversity = compare_models(
-        list(models), samples, list(policies.values()), density, reward, p.policy.reward, p.diversity
-    )
-    yield (
-        "diversity",
-        {"comparison.json": diversity.part("comparison.json"), "report.md": diversity.part("report.md")},
-    )
+def stages(p: KatParams) -> Stages:
+    """Each stage's name and what it publishes, made when asked for."""
+    made = yield from prepared(p)
+    policies = trained(made, p.arms, [p.policy])
+    yield "policy", {f"policy_{arm}": policies[arm][0].part("model") for arm in p.arms}
 
-    drawn = draw_prompt_map(prompts, embeddings, density, p.map)
+    diversity = compared(made, policies, [p.policy], p)
+    yield "diversity", {name: diversity.part(name) for name in ("comparison.json", "report.md")}
+
+    drawn = draw_prompt_map(made.prompts, made.embeddings, made.density, p.map)
     yield "map", {name: drawn.part(name) for name in ("embeddings_3d.json", "prompt_map.html")}
+
+
+def trained(made: Prepared, arms: list[Arm], runs: list[PolicyParams]) -> dict[str, list[Artifact]]:
+    """Each arm's policies, one for each run; runs differ by their seed."""
+    weights = made.density.part("weights.parquet")
+    return {arm: [train_policy(arm, made.prompts, weights, made.sft, made.reward, run) for run in runs] for arm in arms}
+
+
+def compared(made: Prepared, policies: dict[str, list[Artifact]], runs: list[PolicyParams], p: MainParams) -> Artifact:
+    """SFT and the arms on held-out prompts: what each says, what that measures, and how they differ."""
+    models = {"sft": [made.sft] * len(runs), **policies}
+    said = [
+        (name, run.seed, sample_model(name, made.prompts, model, made.reward, p.diversity, run.seed))
+        for name, of in models.items()
+        for model, run in zip(of, runs, strict=True)
+    ]
+    base = said[0][2]
+    measured = [
+        measure_model(name, samples, base, p.policy.reward, p.diversity.token_budget, draw)
+        for name, draw, samples in said
+    ]
+    every = [policy for of in policies.values() for policy in of]
+    return compare_models(list(models), measured, base, every, made.density, made.reward, p.diversity)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.density.params import DensityParams
 from tasks.diversity.params import DiversityParams
 from tasks.embed.params import EmbedParams
 from tasks.pairs.params import PairsParams
 from tasks.params import Params
-from tasks.policy.params import PolicyParams
+from tasks.policy.params import Arm, PolicyParams
 from tasks.prompt_map.params import MapParams
 from tasks.reward.params import RewardParams
 from tasks.sft.params import SftParams
@@ -20,7 +20,7 @@ Stage = Literal["terms", "pairs", "prompts", "sft", "embed", "density", "reward"
 
 PRESETS: dict[str, dict[str, Any]] = {
     "demo": {},
-    "experiment": {
+    "full": {
         "terms": {"rows": 200_000},
         "pairs": {"count": 100_000},
         "sft": {"max_steps": 10_000, "max_tokens": None, "hidden": 256, "layers": 6},
@@ -31,12 +31,15 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class KatParams(Params):
-    """Preference pairs in; two trained policies, their comparison and a map out."""
+class MainParams(Params):
+    """What the main flow and the experiment have in common."""
 
-    preset: Literal["demo", "experiment"] = Field("demo", description="sizes to begin from; what is given besides wins")
-    until: Stage = Field("map", description="the last stage to run")
-    out: Path = Field(Path("data/out/kat"), description="folder for the results, under stable names")
+    preset: Literal["demo", "full"] = Field("demo", description="sizes to begin from; what is given besides wins")
+    arms: list[Arm] = Field(
+        ["uniform", "density"],
+        min_length=1,
+        description="ways of choosing prompts to train: uniform, by density, or placebo (the same weights, permuted)",
+    )
     terms: TermsParams = TermsParams()
     pairs: PairsParams = PairsParams()
     sft: SftParams = SftParams()
@@ -45,7 +48,6 @@ class KatParams(Params):
     reward: RewardParams = RewardParams()
     policy: PolicyParams = PolicyParams()
     diversity: DiversityParams = DiversityParams()
-    map: MapParams = MapParams()
 
     @model_validator(mode="before")
     @classmethod
@@ -53,6 +55,34 @@ class KatParams(Params):
         if not isinstance(given, dict):
             return given
         return merged(PRESETS.get(str(given.get("preset", "demo")), {}), given)
+
+    @field_validator("arms")
+    @classmethod
+    def _each_once(cls, arms: list[Arm]) -> list[Arm]:
+        if len(set(arms)) != len(arms):
+            raise ValueError(f"arms names one twice: {', '.join(arms)}")
+        return arms
+
+
+class KatParams(MainParams):
+    """Preference pairs in; two trained policies, their comparison and a map out."""
+
+    until: Stage = Field("map", description="the last stage to run")
+    out: Path = Field(Path("data/out/kat"), description="folder for the results, under stable names")
+    map: MapParams = MapParams()
+
+
+class ExperimentParams(MainParams):
+    """Preference pairs in; for every arm and seed a policy, and the test of what density does, out."""
+
+    out: Path = Field(Path("data/out/experiment"), description="folder for the results, under stable names")
+    arms: list[Arm] = Field(
+        ["uniform", "density", "placebo"],
+        min_length=1,
+        description=str(MainParams.model_fields["arms"].description),
+    )
+    seeds: int = Field(8, ge=1, description="training seeds of each arm, paired over arms; six can tell at the least")
+    diversity: DiversityParams = DiversityParams(completions=16)
 
 
 class LambdaTermsParams(RunParams):

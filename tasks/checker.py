@@ -47,6 +47,12 @@ def has_checker(meta: str | None) -> bool:
     return all(_is(asked.get(name), kind) for name, kind in {**needed, **optional}.items())
 
 
+def has_one_answer(meta: str) -> bool:
+    """Whether no two different answers are right: a next step, a normal form, any step of a term with one redex."""
+    asked = json.loads(meta)
+    return asked["family"] == "one_step" or (asked["family"] == "any_step" and len(set(lam.reducts(asked["term"]))) < 2)
+
+
 def _is(value: Any, kind: type) -> bool:
     if kind is int:
         return type(value) is int

@@ -1,137 +1,81 @@
-"""SFT and the arms side by side: each measure by prompt, its mean and interval, and differences.
+"""SFT and the arms side by side, over training seeds and prompts: means, intervals, tests of differences."""
 
-An answer is *good* where the checker finds it right or, for prompts without a checker, where the reward
-model scores it above the median of the SFT model's answers to such prompts. Diversity of good answers is what counts:
-noise is diverse too.
-"""
-
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.diversity.intervals import Estimate, bootstrap_mean
-from tasks.diversity.metrics import distinct, em_dashes, entropy, self_bleu, spread, tokens, vocabulary_ratios
-from tasks.rewards import RewardMix, verdicts
+from tasks.diversity.intervals import Doubles, Estimate, Resampling, holm, paired
 
 BASE = "sft"
-
-
-@dataclass(frozen=True)
-class Samples:
-    """What one model said: K answers to each of n prompts, with the reward model's scores [n, K]."""
-
-    answers: list[list[str]]
-    scores: NDArray[np.float64]
-
-
-def measure(
-    prompts: pl.DataFrame, samples: Samples, bar: float, vectors: Mapping[str, NDArray[np.float32]], mix: RewardMix
-) -> dict[str, NDArray[np.float64]]:
-    """Every measure by prompt, [n] each; nan where a measure is not defined for a prompt.
-
-    prompts: n rows with meta.  bar: the score above which an answer without a checker is good.
-    vectors: a unit vector for each answer's text.
-    """
-    rows = [
-        _measure_prompt(meta, answers, scores, bar, vectors, mix)
-        for meta, answers, scores in zip(prompts["meta"], samples.answers, samples.scores, strict=True)
-    ]
-    return {name: np.array([row[name] for row in rows], dtype=float) for name in rows[0]}
-
-
-def _measure_prompt(
-    meta: str | None,
-    answers: Sequence[str],
-    scores: NDArray[np.float64],
-    bar: float,
-    vectors: Mapping[str, NDArray[np.float32]],
-    mix: RewardMix,
-) -> dict[str, float]:
-    right = verdicts([meta] * len(answers), answers)
-    good = [answer for answer, one, score in zip(answers, right, scores, strict=True) if _is_good(one, score, bar)]
-    rewards = [
-        mix.checker_weight * (one or 0.0) + mix.of_model(meta) * score for one, score in zip(right, scores, strict=True)
-    ]
-    return {
-        "pass@1": math.nan if meta is None else float(np.mean(np.array(right, dtype=float))),
-        "reward": float(np.mean(rewards)),
-        "distinct_correct": float(len(set(good))),
-        "entropy": entropy(good),
-        "distinct_1": distinct(answers, 1),
-        "distinct_2": distinct(answers, 2),
-        "self_bleu": self_bleu(answers),
-        "embedding_spread": spread(np.stack([vectors[answer] for answer in answers])),
-        "em_dashes": em_dashes(answers),
-        "length": float(np.mean([len(tokens(answer)) for answer in answers])),
-    }
-
-
-def _is_good(right: float | None, score: float, bar: float) -> bool:
-    return score > bar if right is None else right == 1.0
+PRIMARY = "distinct_correct"
+DELTA = 0.2
+"""Of the SFT model's standard deviation over prompts: differences within it are called none. Set beforehand."""
 
 
 def compare(
     prompts: pl.DataFrame,
-    samples: Mapping[str, Samples],
-    vectors: Mapping[str, NDArray[np.float32]],
-    mix: RewardMix,
+    measured: Mapping[str, Sequence[pl.DataFrame]],
+    vocabulary: Mapping[str, Sequence[Sequence[float]]],
     *,
-    token_budget: int,
     resamples: int,
     seed: int,
 ) -> dict[str, Any]:
-    """comparison.json: arms → metric → {mean, low, high, n}; contrasts; by source; by density decile.
+    """comparison.json: arms → metric → {mean, low, high, n}; contrasts with tests; by source; by density decile.
 
-    prompts: n rows with source, meta, density, weight.  samples: by arm, "sft" among them.
+    prompts: n rows with source, density, weight.  measured: by arm, "sft" among them, for each of S seeds a table of
+    n rows, a column a metric. Seeds are paired: the same place in each arm is the same seed.
+    vocabulary: by arm and seed, the vocabulary ratio of each run of tokens.
     """
-    unchecked = samples[BASE].scores[prompts["meta"].is_null().to_numpy()]
-    bar = float(np.median(unchecked)) if unchecked.size else math.nan
-    values = {arm: measure(prompts, said, bar, vectors, mix) for arm, said in samples.items()}
-    estimate = lambda x: bootstrap_mean(x, resamples, seed).json()  # noqa: E731
-    arms = {arm: {name: estimate(x) for name, x in metrics.items()} for arm, metrics in values.items()}
-    for arm, said in samples.items():
-        ratios = vocabulary_ratios([answer for answers in said.answers for answer in answers], token_budget)
-        arms[arm]["vocabulary_ratio"] = estimate(np.array(ratios, dtype=float))
+    values = {arm: _by_metric(tables) for arm, tables in measured.items()}
+    seeds = len(measured[BASE])
+    resampling = Resampling.draw(seeds, len(prompts), resamples, seed)
     deciles = density_deciles(prompts["density"].to_numpy())
     sources = prompts["source"].to_numpy()
+    names = sorted(set(sources))
+    ratios = _vocabulary(vocabulary, resamples, seed)
     return {
-        "arms": arms,
-        "contrasts": {
-            f"{arm}-{other}": {
-                name: _difference(bootstrap_mean(x - values[other][name], resamples, seed))
-                for name, x in values[arm].items()
-            }
-            for arm, other in contrasts(list(samples))
+        "prompts": len(prompts),
+        "seeds": seeds,
+        "primary": {"contrast": primary_contrast(list(measured)), "metric": PRIMARY},
+        "arms": {
+            arm: {**{name: resampling.mean(x).json() for name, x in metrics.items()}, "vocabulary_ratio": ratios[arm]}
+            for arm, metrics in values.items()
         },
+        "contrasts": _contrasts(values, resampling),
         "by_source": {
             arm: {
-                source: {name: estimate(x[sources == source]) for name, x in metrics.items()}
-                for source in sorted(set(sources))
+                source: {name: resampling.mean(x, sources == source).json() for name, x in metrics.items()}
+                for source in names
             }
             for arm, metrics in values.items()
         },
         "by_density_decile": {
-            arm: {name: [estimate(x[deciles == d]) for d in range(10)] for name, x in metrics.items()}
+            arm: {name: [resampling.mean(x, deciles == d).json() for d in range(10)] for name, x in metrics.items()}
             for arm, metrics in values.items()
         },
         "weight_by_source": {
-            source: {"mean": float(prompts["weight"].to_numpy()[sources == source].mean())}
-            for source in sorted(set(sources))
+            source: {"mean": float(prompts["weight"].to_numpy()[sources == source].mean())} for source in names
         },
-        "prompts": len(prompts),
-        "completions": len(samples[BASE].answers[0]),
     }
 
 
 def contrasts(arms: Sequence[str]) -> list[tuple[str, str]]:
-    """Every arm against SFT, and every later arm against the first."""
+    """Every arm against SFT, and every later arm against the first ones; density against placebo."""
     trained = [arm for arm in arms if arm != BASE]
-    return [(arm, BASE) for arm in trained] + [(arm, trained[0]) for arm in trained[1:]]
+    between = [(b, a) if (a, b) != ("density", "placebo") else (a, b) for a, b in combinations(trained, 2)]
+    return [(arm, BASE) for arm in trained] + between
+
+
+def primary_contrast(arms: Sequence[str]) -> str | None:
+    """The one difference that the question is about: what density does beyond uneven repetition, or beyond uniform."""
+    for other in ("placebo", "uniform"):
+        if {"density", other} <= set(arms):
+            return f"density-{other}"
+    return None
 
 
 def density_deciles(density: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -140,6 +84,42 @@ def density_deciles(density: NDArray[np.float64]) -> NDArray[np.int64]:
     return rank * 10 // max(1, len(density))
 
 
-def _difference(of: Estimate) -> dict[str, float | int | None]:
-    json = of.json()
-    return {"difference": json["mean"], "low": json["low"], "high": json["high"], "n": json["n"]}
+def _by_metric(tables: Sequence[pl.DataFrame]) -> dict[str, Doubles]:
+    """[S, n] for each metric."""
+    return {name: np.stack([table[name].to_numpy() for table in tables]) for name in tables[0].columns}
+
+
+def _contrasts(values: Mapping[str, Mapping[str, Doubles]], resampling: Resampling) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    spread = {name: _deviation(x) for name, x in values[BASE].items()}
+    for arm, other in contrasts(list(values)):
+        tested = {
+            name: paired(x, values[other][name], DELTA * spread[name], resampling) for name, x in values[arm].items()
+        }
+        p = {
+            name: of["sign_flip_p"] for name, of in tested.items() if name != PRIMARY and of["sign_flip_p"] is not None
+        }
+        adjusted = holm(p)
+        made[f"{arm}-{other}"] = {
+            name: {**of, "holm_p": adjusted.get(name)} if name != PRIMARY else of for name, of in tested.items()
+        }
+    return made
+
+
+def _vocabulary(
+    vocabulary: Mapping[str, Sequence[Sequence[float]]], resamples: int, seed: int
+) -> dict[str, dict[str, float | int | None]]:
+    """The mean ratio of each arm; in the place of prompts stand runs of tokens, as many as every seed has."""
+    runs = min(len(of) for seeds in vocabulary.values() for of in seeds)
+    if not runs:
+        return {arm: Estimate(np.nan, np.nan, np.nan, 0).json() for arm in vocabulary}
+    resampling = Resampling.draw(len(vocabulary[BASE]), runs, resamples, seed)
+    return {arm: resampling.mean(np.array([of[:runs] for of in seeds])).json() for arm, seeds in vocabulary.items()}
+
+
+def _deviation(values: Doubles) -> float:
+    """The standard deviation over prompts of their means over seeds; nan where no prompt has one."""
+    known = ~np.isnan(values)
+    of_prompt = known.sum(axis=0)
+    means = np.where(known, values, 0.0).sum(axis=0)[of_prompt > 0] / of_prompt[of_prompt > 0]
+    return float(means.std()) if len(means) else np.nan

@@ -28,6 +28,23 @@ def distinct(answers: Sequence[str], n: int) -> float:
     return len(set(grams)) / len(grams) if grams else math.nan
 
 
+def adjusted_distinct(answers: Sequence[str], words: int) -> float:
+    """Different tokens over those expected of as many drawn at random from `words` different ones; nan without tokens.
+
+    EAD (Liu et al. 2022, "Rethinking and refining the distinct metric", eq. 3): unlike distinct-1 it does not fall with
+    length.
+    """
+    said = [word for answer in answers for word in tokens(answer)]
+    if not said or words < 1:
+        return math.nan
+    return len(set(said)) / (words * (1 - ((words - 1) / words) ** len(said)))
+
+
+def pass_at(k: int, n: int, right: int) -> float:
+    """Probability that one of k answers is right, where `right` of n were (Chen et al. 2021, eq. 1; unbiased)."""
+    return 1 - math.comb(n - right, k) / math.comb(n, k)
+
+
 def entropy(answers: Sequence[str]) -> float:
     """Shannon entropy, in nats, of the answers' frequencies; 0 where all agree or there is none."""
     counts = np.array(list(Counter(answers).values()), dtype=float)

@@ -3,10 +3,38 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.diversity.compare import BASE
+from tasks.diversity.compare import BASE, DELTA
+from tasks.diversity.intervals import SIGNIFICANT
 
 BAND = (0.2, 0.8)
-HEAD = "One training run of each arm: intervals cover the choice of prompts, not the luck of a training seed."
+FEWEST_SEEDS = 6
+
+
+def answer(comparison: Mapping[str, Any]) -> str:
+    """What can be said of the primary contrast: yes, no, no difference, or not decided."""
+    name, metric = comparison["primary"]["contrast"], comparison["primary"]["metric"]
+    if name is None:
+        return "**Not asked**: the question needs the arms density and placebo, or density and uniform."
+    of = comparison["contrasts"][name][metric]
+    if of["difference"] is None:
+        return f"**Not decided**: {metric} is defined for no prompt."
+    arm, other = name.split("-")
+    told = f"{metric}, {arm} less {other}: {_interval(of)}"
+    seeds, p, same = comparison["seeds"], of["sign_flip_p"], of["equivalence"]
+    if seeds < FEWEST_SEEDS:
+        return (
+            f"**Not decided**: {told}. With {seeds} paired {_seeds(seeds)} the exact sign-flip test "
+            f"cannot fall below p = {2 / 2**seeds:.3g}, so no difference between arms can be called significant; "
+            f"{FEWEST_SEEDS} seeds are the least that can."
+        )
+    margin = f"δ = {same['delta']:.3f} ({DELTA:g} standard deviations of the SFT model over prompts)"
+    figures = f"{told}, sign-flip p = {p:.3g}, equivalence p = {same['p']:.3g} at {margin}, {seeds} paired seeds"
+    if p <= SIGNIFICANT:
+        verdict = "Yes: it raises diversity" if of["difference"] > 0 else "No: it lowers diversity"
+        return f"**{verdict}**{', by less than δ' if same['holds'] else ''}. {figures}."
+    if same["holds"]:
+        return f"**No difference larger than δ**. {figures}."
+    return f"**Not decided**: neither a difference nor its absence is shown. {figures}."
 
 
 def training_verdict(contrast: Mapping[str, Any]) -> str:
@@ -74,8 +102,11 @@ def write_report(
     lines = [
         "# Does training on what is rare keep a policy diverse?",
         "",
-        f"{comparison['prompts']} held-out prompts, {comparison['completions']} completions each. {HEAD}",
-        "With one seed no difference between arms can be called significant; six paired seeds are the least that can.",
+        answer(comparison),
+        "",
+        f"{comparison['prompts']} held-out prompts, {comparison['completions']} completions each, "
+        f"{comparison['seeds']} training {_seeds(comparison['seeds'])}. Intervals are 95 % and cover the choice of "
+        f"prompts{' and of seeds' if comparison['seeds'] > 1 else ', not the luck of a training seed'}.",
         "",
         "## Did training work?",
         "",
@@ -87,6 +118,14 @@ def write_report(
         band_verdict(comparison),
         "",
         *_table([{name: str(value) for name, value in row.items()} for row in settings]),
+        "",
+        "What the trainer logged, means over the last fifth of the steps:",
+        "",
+        *_table(_figure_rows(comparison["training"])),
+        "",
+        "Draws against what the weights ask for (ess: effective sample size of the expectations, over prompts):",
+        "",
+        *_table(_figure_rows(comparison["schedule"])),
         "",
         "## What the weights favour",
         "",
@@ -100,7 +139,8 @@ def write_report(
         "## Measures",
         "",
         "distinct_correct and entropy count right answers only, 0 where there is none: accuracy moves them too. Of a "
-        "prompt without a checker those count whose reward is above the median of SFT's answers. "
+        "prompt without a checker those count whose reward is above the median of SFT's answers; prompts that have one "
+        "right answer only are left out of both. "
         "Held-out prompts are wordings that were not trained on; what a make-prompt asks for can occur in training.",
         "",
         *_table(metric_rows(comparison)),
@@ -108,7 +148,7 @@ def write_report(
     ]
     for name in between:
         lines += [
-            f"## {name.replace('-', ' less ')}, paired by prompt",
+            f"## {name.replace('-', ' less ')}, paired by seed and prompt",
             "",
             *_table(_contrast_rows(comparison, name)),
             "",
@@ -135,9 +175,32 @@ def _weight_rows(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _contrast_rows(comparison: Mapping[str, Any], name: str) -> list[dict[str, str]]:
     return [
-        {"metric": metric, "difference": _estimate({**of, "mean": of["difference"]}, sign="+")}
+        {
+            "metric": metric,
+            "difference": _interval(of),
+            "sign-flip p": _number(of["sign_flip_p"]),
+            "Holm p": _number(of["holm_p"]) if "holm_p" in of else "primary",
+            "δ": _number(of["equivalence"]["delta"]),
+            "within δ, p": _number(of["equivalence"]["p"]),
+        }
         for metric, of in comparison["contrasts"][name].items()
     ]
+
+
+def _seeds(count: int) -> str:
+    return "seed" if count == 1 else "seeds"
+
+
+def _figure_rows(by_arm: Mapping[str, Mapping[str, float | None]]) -> list[dict[str, str]]:
+    return [{"arm": arm, **{name: _number(value) for name, value in of.items()}} for arm, of in by_arm.items()]
+
+
+def _interval(of: Mapping[str, Any]) -> str:
+    return _estimate({**of, "mean": of["difference"]}, sign="+")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
 
 
 def _decile_rows(comparison: Mapping[str, Any], metric: str) -> list[dict[str, str]]:

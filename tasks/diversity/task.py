@@ -7,19 +7,26 @@ from tasks.reporting import log_line, progress, show_markdown, show_table
 from tasks.rewards import RewardMix
 
 
-@cached_task("sample {name}, {params.prompts} prompts")
-def sample_model(name: str, prompts: Artifact, model: Artifact, params: DiversityParams) -> Artifact:
-    """Sample completions of held-out prompts. Returns completions.parquet: id, prompt, source, meta, answers, ended."""
+@cached_task("sample {name}, draw {draw}")
+def sample_model(
+    name: str, prompts: Artifact, model: Artifact, reward: Artifact, params: DiversityParams, draw: int = 0
+) -> Artifact:
+    """Sample completions of held-out prompts, the same ones in every draw, and score them with the reward model.
+
+    Returns completions.parquet: id, prompt, source, meta, answers, ended, scores.
+    """
     import polars as pl
 
     from tasks.diversity.held_out import held_out_prompts
-    from tasks.models import load_causal_lm, load_tokenizer, longest_prompt
+    from tasks.models import load_causal_lm, load_reward_model, load_tokenizer, longest_prompt
     from tasks.runtime import device, torch_threads
     from tasks.sampling import sample_completions
+    from tasks.scoring import score_answers
     from tasks.tables import PROMPTS, read_table
 
     table = read_table(prompts.path, {**PROMPTS, "split": pl.String, "meta": pl.String})
     language_model, tokenizer = load_causal_lm(model.path / "model"), load_tokenizer(model.path / "model")
+    judge, its_tokenizer = load_reward_model(reward.path / "model"), load_tokenizer(reward.path / "model")
     longest = longest_prompt(language_model, params.max_prompt, params.max_completion)
     asked, too_long = held_out_prompts(table, params.prompts, params.seed, tokenizer, longest)
     if too_long:
@@ -32,53 +39,93 @@ def sample_model(name: str, prompts: Artifact, model: Artifact, params: Diversit
             k=params.completions,
             max_new_tokens=params.max_completion,
             temperature=params.temperature,
-            seed=params.seed,
+            seed=params.seed + draw,
             progress=show,
         )
-        asked.with_columns(
+        said = asked.with_columns(
             answers=pl.Series([[one.text for one in of] for of in sampled], dtype=pl.List(pl.String)),
             ended=pl.Series([[one.ended for one in of] for of in sampled], dtype=pl.List(pl.Boolean)),
-        ).write_parquet(out.path)
+        )
+        flat = said.select("prompt", "answers", "ended").explode("answers", "ended")
+        scores = score_answers(judge.to(device()), its_tokenizer, *(column.to_list() for column in flat))
+        by_prompt = scores.reshape(len(said), -1).tolist()
+        said.with_columns(scores=pl.Series(by_prompt, dtype=pl.List(pl.Float64))).write_parquet(out.path)
         out.holds(len(asked), too_long=too_long)
     return out.sealed()
 
 
-@cached_task("compare {names}")
+@cached_task("measure {name}, draw {draw}")
+def measure_model(
+    name: str, samples: Artifact, base: Artifact, mix: RewardMix, token_budget: int, draw: int
+) -> Artifact:
+    """Measure one model's answers. base: the SFT model's, which say what is good.
+
+    Returns a folder: measures.parquet (a row for each prompt, a column for each measure), vocabulary.json.
+    """
+    import json
+
+    from tasks.diversity.measure import Base, measure, read_samples
+    from tasks.diversity.metrics import vocabulary_ratios
+    from tasks.minilm import minilm_folder
+    from tasks.runtime import torch_threads
+    from tasks.sentences import encode_sentences
+
+    with torch_threads(), progress(f"measure {name}") as show:
+        metas, said = read_samples(samples.path)
+        texts = sorted({answer for answers in said.answers for answer in answers})
+        vectors = dict(zip(texts, encode_sentences(minilm_folder(), texts, show=show), strict=True))
+        measures = measure(metas, said, Base.of(read_samples(base.path)[1], metas), vectors, mix)
+        ratios = vocabulary_ratios([answer for answers in said.answers for answer in answers], token_budget)
+    with new_artifact("diversity", "measures") as out:
+        out.path.mkdir()
+        measures.write_parquet(out.path / "measures.parquet")
+        (out.path / "vocabulary.json").write_text(json.dumps(ratios))
+        out.holds(len(measures))
+    return out.sealed()
+
+
+@cached_task("compare {arms}")
 def compare_models(
-    names: list[str],
-    samples: list[Artifact],
+    arms: list[str],
+    measured: list[Artifact],
+    asked: Artifact,
     policies: list[Artifact],
     density: Artifact,
     reward: Artifact,
-    mix: RewardMix,
     params: DiversityParams,
 ) -> Artifact:
-    """Measure what each model said. Returns a folder: comparison.json and report.md."""
+    """Compare arms over training seeds.
+
+    arms: "sft" first.  measured: of `measure_model`, for each arm its seeds.  policies: of `train_policy`, for each
+    trained arm its seeds.  asked: completions of any model, for the prompts.
+    Returns a folder: comparison.json, report.md, forest.svg, training.svg.
+    """
     import json
 
     from tasks.diversity.compare import compare
-    from tasks.diversity.judge import judge
+    from tasks.diversity.inputs import asked_prompts, read_measured, read_training
+    from tasks.diversity.pictures import forest, training_curves
     from tasks.diversity.report import metric_rows, source_rows, write_report
-    from tasks.runtime import torch_threads
 
-    with torch_threads(), new_artifact("diversity", "diversity") as out, progress("diversity") as show:
-        prompts, said, vectors = judge(names, samples, density.path, reward.path, show)
-        comparison = compare(
-            prompts,
-            said,
-            vectors,
-            mix,
-            token_budget=params.token_budget,
-            resamples=params.resamples,
-            seed=params.seed,
-        )
-        accuracy = json.loads((reward.path / "accuracy.json").read_text())
-        settings = [json.loads((policy.path / "settings.json").read_text()) for policy in policies]
-        report = write_report(comparison, json.loads((density.path / "report.json").read_text()), accuracy, settings)
+    training = read_training(arms[1:], policies)
+    comparison = compare(
+        asked_prompts(asked.path, density.path),
+        *read_measured(arms, measured),
+        resamples=params.resamples,
+        seed=params.seed,
+    )
+    comparison |= {"completions": params.completions, "schedule": training.schedule, "training": training.at_the_end}
+    accuracy = json.loads((reward.path / "accuracy.json").read_text())
+    weighting = json.loads((density.path / "report.json").read_text())
+    report = write_report(comparison, weighting, accuracy, training.settings)
+    with new_artifact("diversity", "diversity") as out:
         out.path.mkdir()
         (out.path / "comparison.json").write_text(json.dumps(comparison, indent=1))
         (out.path / "report.md").write_text(report)
-        show_table("diversity", metric_rows(comparison), "Means over held-out prompts with 95 % intervals")
-        show_table("correct-by-source", source_rows(comparison, "pass@1"), "Share correct by source")
-        show_markdown("report", report, "The comparison as a page")
+        (out.path / "forest.svg").write_text(forest(comparison))
+        (out.path / "training.svg").write_text(training_curves(training.logs))
+        out.holds(comparison["prompts"], seeds=comparison["seeds"])
+    show_table("diversity", metric_rows(comparison), "Means over held-out prompts with 95 % intervals")
+    show_table("correct-by-source", source_rows(comparison, "pass@1"), "Share correct by source")
+    show_markdown("report", report, "The comparison as a page")
     return out.sealed()

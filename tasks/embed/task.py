@@ -47,8 +47,10 @@ def read_texts(data: Artifact, shown: str) -> Artifact:
     return out.sealed()
 
 
-def known_shards(texts: Artifact, model: Artifact, encoding: Encoding) -> list[Artifact]:
+def known_shards(texts: Artifact, model: Artifact, encoding: Encoding) -> tuple[list[Artifact], int]:
     """Whole shards that together hold what is known of these texts, by this model, encoding and source.
+
+    And the number of texts that are not known.
 
     Raises InputError for texts that could not be found again: no row, a repeated id, an empty prompt.
     """

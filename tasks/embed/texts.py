@@ -92,8 +92,11 @@ def text_hash(prompt: str, assistant: str | None) -> str:
     return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
 
 
-def covering(wanted: pl.Series, shards: Iterable[Artifact]) -> list[Artifact]:
-    """Of the shards, in their order, each that is whole and holds a wanted hash that none before it holds."""
+def covering(wanted: pl.Series, shards: Iterable[Artifact]) -> tuple[list[Artifact], int]:
+    """Of the shards, in their order, each that is whole and holds a wanted hash that none before it holds.
+
+    And the number of wanted hashes that none of them holds.
+    """
     missing = pl.DataFrame({"text": wanted.unique()})
     needed = []
     for shard in shards:
@@ -104,7 +107,7 @@ def covering(wanted: pl.Series, shards: Iterable[Artifact]) -> list[Artifact]:
         if len(left) < len(missing) and shard.is_whole():
             needed.append(shard)
             missing = left
-    return needed
+    return needed, len(missing)
 
 
 def gather(wanted: pl.Series, shards: Sequence[Path]) -> Floats:

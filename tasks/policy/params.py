@@ -2,7 +2,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.params import HOW, Params
+from tasks.params import Params
 from tasks.rewards import RewardMix
 
 Arm = Literal["uniform", "density", "placebo"]
@@ -11,12 +11,6 @@ Arm = Literal["uniform", "density", "placebo"]
 class PolicyParams(Params):
     """GRPO from the SFT model, once for each way of choosing prompts."""
 
-    arms: list[Arm] = Field(
-        ["uniform", "density"],
-        min_length=1,
-        json_schema_extra=HOW,
-        description="ways of choosing prompts to train: uniform, by density, or placebo, the same weights permuted",
-    )
     max_steps: int = Field(160, ge=1, description="optimizer steps of each arm at most")
     max_tokens: int | None = Field(
         600_000, ge=1, description="tokens to train on at most, padding aside: what bounds a run on long texts"
@@ -42,6 +36,4 @@ class PolicyParams(Params):
     def _groups_are_whole(self) -> Self:
         if self.batch % self.generations:
             raise ValueError(f"batch={self.batch} must be a multiple of generations={self.generations}")
-        if len(set(self.arms)) != len(self.arms):
-            raise ValueError(f"arms names one twice: {', '.join(self.arms)}")
         return self

@@ -119,7 +119,7 @@ def test_a_changed_parameter_makes_again_only_what_follows_it(checkout: Path) ->
     again(map={"n_neighbors": 4})
     after = artifacts(checkout)
     assert [stage for stage in STAGES if after[stage] != before[stage]] == ["prompt_map"]
-    again(policy={**TINY["policy"], "arms": ["uniform"]}, until="policy")
+    again(arms=["uniform"], until="policy")
     assert artifacts(checkout) == after
 
 
@@ -186,7 +186,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, prefect_server: N
     [
         (["--density.k", "0"], "--density.k 0: Input should be greater than or equal to 1"),
         (["--densty.k", "3"], "unrecognized arguments: --densty.k"),
-        (["--policy.arms", "uniform,uniform"], "arms names one twice: uniform, uniform"),
+        (["--arms", "uniform,uniform"], "arms names one twice: uniform, uniform"),
         (["--until", "nowhere"], "--until nowhere: Input should be 'terms', 'pairs'"),
     ],
 )

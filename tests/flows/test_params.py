@@ -13,10 +13,10 @@ def test_every_preset_is_valid_and_its_values_arrive(preset: str) -> None:
 
 
 def test_what_is_given_wins_over_the_preset() -> None:
-    params = parse(KatParams, ["--preset", "experiment", "--reward.max-steps", "7"], "kat")
+    params = parse(KatParams, ["--preset", "full", "--reward.max-steps", "7"], "kat")
     assert isinstance(params, KatParams)
     assert params.reward.max_steps == 7
-    assert params.policy.max_steps == PRESETS["experiment"]["policy"]["max_steps"]
+    assert params.policy.max_steps == PRESETS["full"]["policy"]["max_steps"]
 
 
 def test_a_flag_of_one_letter_has_two_dashes_too() -> None:
@@ -27,7 +27,7 @@ def test_a_flag_of_one_letter_has_two_dashes_too() -> None:
 
 def test_environment_variables_are_no_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUT", "elsewhere")
-    monkeypatch.setenv("PRESET", "experiment")
+    monkeypatch.setenv("PRESET", "full")
     assert parse(KatParams, [], "kat") == KatParams()
 
 

@@ -6,9 +6,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.diversity.compare import Samples, compare, contrasts, density_deciles
+from tasks.diversity.compare import compare, contrasts, density_deciles, primary_contrast
 from tasks.diversity.held_out import held_out_prompts
-from tasks.diversity.report import training_verdict, write_report
+from tasks.diversity.inputs import schedule_figures
+from tasks.diversity.measure import Base, Samples, measure
+from tasks.diversity.metrics import vocabulary_ratios
+from tasks.diversity.pictures import forest, training_curves
+from tasks.diversity.report import answer, training_verdict, write_report
 from tasks.errors import InputError
 from tasks.rewards import RewardMix
 from tasks.sft.scratch import train_tokenizer
@@ -30,10 +34,28 @@ def samples(answers: list[str], score: float = 0.0) -> Samples:
     return Samples([answers] * 10, np.full((10, len(answers)), score))
 
 
-def comparison(**arms: Samples) -> dict:
-    texts = {text for arm in arms.values() for answers in arm.answers for text in answers}
+MIX = RewardMix(model_weight=0.5)
+
+
+def comparison(prompts: pl.DataFrame = PROMPTS, mix: RewardMix = MIX, **arms: Samples | list[Samples]) -> dict:
+    """The comparison of arms, each with its seeds."""
+    by_seed = {arm: said if isinstance(said, list) else [said] for arm, said in arms.items()}
+    texts = {text for said in by_seed.values() for one in said for answers in one.answers for text in answers}
     vectors = {text: np.eye(4, dtype=np.float32)[i % 4] for i, text in enumerate(sorted(texts))}
-    return compare(PROMPTS, arms, vectors, RewardMix(model_weight=0.5), token_budget=4, resamples=200, seed=0)
+    metas = prompts["meta"].to_list()
+    base = Base.of(by_seed["sft"][0], metas)
+    measured = {arm: [measure(metas, one, base, vectors, mix) for one in said] for arm, said in by_seed.items()}
+    flat = lambda one: [text for answers in one.answers for text in answers]  # noqa: E731
+    words = {arm: [vocabulary_ratios(flat(one), 4) for one in said] for arm, said in by_seed.items()}
+    log = [{"step": 1.0, "reward": 0.5, "kl": 0.1, "completions/mean_length": 4.0, "frac_reward_zero_std": 0.2}]
+    trained = [arm for arm in by_seed if arm != "sft"]
+    figures = {
+        "completions": 4,
+        "schedule": {arm: {"ess": 0.6, "chi_square": 3.0, "p": 0.9} for arm in trained},
+        "training": {arm: {"reward": 0.5, "kl": 0.1} for arm in trained},
+        "logs": {arm: [log] for arm in trained},
+    }
+    return compare(prompts, measured, words, resamples=200, seed=0) | figures
 
 
 WIDE = comparison(
@@ -60,7 +82,11 @@ def test_contrasts_are_paired_differences() -> None:
         ("placebo", "sft"),
         ("density", "uniform"),
         ("placebo", "uniform"),
+        ("density", "placebo"),
     ]
+    assert primary_contrast(["sft", "uniform", "density", "placebo"]) == "density-placebo"
+    assert primary_contrast(["sft", "uniform", "density"]) == "density-uniform"
+    assert primary_contrast(["sft", "uniform"]) is None
     assert WIDE["contrasts"]["density-uniform"]["distinct_correct"]["difference"] == 1.0
     assert WIDE["contrasts"]["uniform-sft"]["pass@1"]["difference"] == 1.0
 
@@ -69,8 +95,7 @@ def test_without_a_checker_good_is_above_the_sft_models_median_score() -> None:
     prompts = PROMPTS.with_columns(meta=pl.lit(None, pl.String))
     sft = Samples([["a", "b"]] * 10, np.tile([0.0, 1.0], (10, 1)))
     arm = Samples([["a", "b"]] * 10, np.tile([0.4, 0.6], (10, 1)))
-    vectors = {"a": np.ones(1, np.float32), "b": np.ones(1, np.float32)}
-    made = compare(prompts, {"sft": sft, "uniform": arm}, vectors, RewardMix(), token_budget=4, resamples=100, seed=0)
+    made = comparison(prompts, RewardMix(), sft=sft, uniform=arm)
     assert made["arms"]["uniform"]["distinct_correct"]["mean"] == 1.0  # the median is 0.5
     assert made["arms"]["uniform"]["pass@1"]["n"] == 0
     assert made["arms"]["uniform"]["reward"]["mean"] == pytest.approx(0.5)
@@ -159,6 +184,75 @@ def test_answers_without_a_checker_are_good_above_the_median_of_their_own_kind()
     mixed = PROMPTS.with_columns(meta=pl.when(pl.col("source") == "a").then("meta"))
     scores = np.where(mixed["meta"].is_null().to_numpy()[:, None], [[0.0, 1.0]], [[50.0, 60.0]])
     sft = Samples([["x", "y"]] * 10, scores)
-    vectors = {text: np.array([1.0, 0.0], dtype=np.float32) for text in ("x", "y")}
-    found = compare(mixed, {"sft": sft}, vectors, RewardMix(), token_budget=2, resamples=100, seed=0)
+    found = comparison(mixed, RewardMix(), sft=sft)
     assert found["by_source"]["sft"]["b"]["distinct_correct"]["mean"] == 1.0
+
+
+ONE = json.dumps({"family": "one_step", "term": "(\\.0)(\\.1)"})
+
+
+def test_prompts_with_one_right_answer_say_nothing_of_diversity() -> None:
+    only = json.dumps({"family": "any_step", "term": "(\\.0)(\\.0)"})
+    several = json.dumps({"family": "any_step", "term": "(\\.0)((\\.00)(\\.0))"})
+    mixed = PROMPTS.with_columns(meta=pl.Series([ONE, only, several, *[META] * 7]))
+    found = comparison(mixed, sft=samples(["\\.0"] * 4))
+    assert found["arms"]["sft"]["distinct_correct"]["n"] == found["arms"]["sft"]["entropy"]["n"] == 8
+    assert found["arms"]["sft"]["pass@1"]["n"] == 10
+
+
+def seeds(*right: int) -> list[Samples]:
+    """For each seed, so many different right answers to every prompt."""
+    return [samples([*RIGHT[:number], *["no"] * (4 - number)]) for number in right]
+
+
+VARIED = Samples([[*RIGHT[: row % 3], *["no"] * (4 - row % 3)] for row in range(10)], np.zeros((10, 4)))
+
+
+@pytest.mark.parametrize(
+    ("density", "placebo", "said"),
+    [
+        ([2] * 6, [1] * 6, "Yes: it raises diversity"),
+        ([0] * 6, [1] * 6, "No: it lowers diversity"),
+        ([2, 0, 1, 2, 0, 1], [1] * 6, "Not decided**: neither"),
+        ([2] * 3, [1] * 3, "Not decided.*p = 0.25, so no difference"),
+    ],
+)
+def test_the_answer_is_that_of_the_tests(density: list[int], placebo: list[int], said: str) -> None:
+    varied = [VARIED] * 6
+    made = comparison(sft=varied, uniform=varied, density=varied, placebo=varied)
+    assert "No difference larger than δ" in answer(made)
+    assert made["contrasts"]["density-placebo"]["distinct_correct"]["equivalence"]["delta"] == pytest.approx(
+        0.2 * np.std([row % 3 for row in range(10)])
+    )
+
+
+def test_secondary_metrics_are_corrected_for_their_number_and_the_primary_is_not() -> None:
+    made = comparison(sft=seeds(*[0] * 6), uniform=seeds(*[1] * 6), density=seeds(*[2] * 6))
+    tested = made["contrasts"]["density-uniform"]
+    assert "holm_p" not in tested["distinct_correct"]
+    assert tested["distinct_correct"]["sign_flip_p"] == pytest.approx(2 / 2**6)
+    others = [of for name, of in tested.items() if name != "distinct_correct"]
+    assert all(of["holm_p"] is None or of["holm_p"] >= of["sign_flip_p"] for of in others)
+    assert max(of["holm_p"] or 0 for of in others) > 2 / 2**6
+
+
+def test_pictures_show_every_contrast_and_arm_and_are_the_same_bytes_each_time() -> None:
+    made = comparison(sft=[VARIED] * 2, uniform=seeds(1, 1), density=seeds(2, 1))
+    drawn = forest(made)
+    assert "density less uniform" in drawn
+    assert "distinct_correct *" in drawn
+    assert drawn == forest(made)
+    curves = training_curves(made["logs"])
+    assert "uniform" in curves
+    assert "density" in curves
+    assert curves == training_curves(made["logs"])
+
+
+def test_a_schedule_that_keeps_to_its_expectations_has_no_chi_square_and_another_has() -> None:
+    expected = np.array([4.0, 2.0, 2.0, 0.0])
+    kept = schedule_figures(pl.DataFrame({"expected": expected, "seen": expected}))
+    assert (kept["chi_square"], kept["p"]) == (0.0, 1.0)
+    assert kept["ess"] == pytest.approx(64 / 24 / 4)
+    swapped = schedule_figures(pl.DataFrame({"expected": 10 * expected, "seen": 10 * expected[[1, 0, 2, 3]]}))
+    assert swapped["chi_square"] == pytest.approx(400 / 40 + 400 / 20)
+    assert swapped["p"] < 1e-3

@@ -1,0 +1,100 @@
+"""What the comparison reads of earlier stages' artifacts."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import polars as pl
+from scipy.stats import chi2
+
+from tasks.artifact import Artifact
+from tasks.tables import WEIGHTS, read_table
+
+LAST = 0.2
+"""Of a run's log: what is called its end."""
+AT_THE_END = {
+    "reward": "reward",
+    "kl": "kl",
+    "length": "completions/mean_length",
+    "zero_variance_groups": "frac_reward_zero_std",
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the policies were trained, by arm."""
+
+    settings: list[dict[str, Any]]  # of each arm's first seed
+    logs: dict[str, list[list[dict[str, float]]]]  # by seed
+    schedule: dict[str, dict[str, float]]
+    at_the_end: dict[str, dict[str, float | None]]
+
+
+def asked_prompts(completions: Path, density: Path) -> pl.DataFrame:
+    """id, source, density, weight of the prompts that were asked, in their order."""
+    weights = read_table(density / "weights.parquet", WEIGHTS).select(*WEIGHTS)
+    prompts = pl.read_parquet(completions, columns=["id", "source"])
+    return prompts.join(weights, on="id", how="left", maintain_order="left")
+
+
+def read_measured(
+    arms: Sequence[str], measured: Sequence[Artifact]
+) -> tuple[dict[str, list[pl.DataFrame]], dict[str, list[list[float]]]]:
+    """By arm, for each seed: the measures, and the vocabulary ratios."""
+    tables, ratios = defaultdict(list), defaultdict(list)
+    for at, made in enumerate(measured):
+        arm = arms[at * len(arms) // len(measured)]
+        tables[arm].append(pl.read_parquet(made.path / "measures.parquet"))
+        ratios[arm].append(json.loads((made.path / "vocabulary.json").read_text()))
+    return dict(tables), dict(ratios)
+
+
+def read_training(arms: Sequence[str], policies: Sequence[Artifact]) -> Training:
+    """Settings, logs, and what was drawn against what was meant to be. policies: for each arm its seeds."""
+    by_arm = {
+        arm: policies[at * len(policies) // len(arms) :][: len(policies) // len(arms)] for at, arm in enumerate(arms)
+    }
+    logs = {arm: [json.loads((made.path / "log.json").read_text()) for made in of] for arm, of in by_arm.items()}
+    return Training(
+        settings=[json.loads((of[0].path / "settings.json").read_text()) for of in by_arm.values()],
+        logs=logs,
+        schedule={
+            arm: _means([schedule_figures(pl.read_parquet(made.path / "schedule.parquet")) for made in of])
+            for arm, of in by_arm.items()
+        },
+        at_the_end={arm: _means([_end(log) for log in of]) for arm, of in logs.items()},
+    )
+
+
+def schedule_figures(schedule: pl.DataFrame) -> dict[str, float]:
+    """How uneven the expected draws are, and how far from them those seen.
+
+    schedule: expected and seen for each prompt.
+    Returns ess, the effective sample size of the expectations over their number; chi_square, Pearson's Σ(seen −
+    expected)²/expected; p, that of independent draws. Systematic draws keep closer: p is near 1.
+    """
+    expected, seen = schedule["expected"].to_numpy(), schedule["seen"].to_numpy()
+    drawn = expected > 0
+    statistic = float((((seen - expected) ** 2)[drawn] / expected[drawn]).sum())
+    return {
+        "ess": float(expected.sum() ** 2 / (expected**2).sum() / len(expected)),
+        "chi_square": statistic,
+        "p": float(chi2.sf(statistic, max(1, int(drawn.sum()) - 1))),
+    }
+
+
+def _end(log: Sequence[dict[str, float]]) -> dict[str, float | None]:
+    """Means over the last fifth of a run's log."""
+    steps = [entry for entry in log if "reward" in entry]
+    last = steps[-max(1, int(LAST * len(steps))) :]
+    found = {name: [entry[key] for entry in last if entry.get(key) is not None] for name, key in AT_THE_END.items()}
+    return {name: mean(values) if values else None for name, values in found.items()}
+
+
+def _means(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    known = {name: [row[name] for row in rows if row[name] is not None] for name in rows[0]}
+    return {name: mean(values) if values else None for name, values in known.items()}

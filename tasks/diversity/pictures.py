@@ -1,0 +1,74 @@
+"""The comparison as pictures: SVG by Matplotlib, the same bytes for the same figures."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from tasks.diversity.compare import BASE, DELTA, PRIMARY
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+CURVES = {
+    "reward": "reward",
+    "KL from SFT": "kl",
+    "tokens a completion": "completions/mean_length",
+    "groups without variance": "frac_reward_zero_std",
+}
+
+
+def forest(comparison: Mapping[str, Any]) -> str:
+    """Differences between trained arms, each in the SFT model's standard deviations, with 95 % intervals.
+
+    The grey band is ±δ: within it differences are called none.
+    """
+    between = [name for name in comparison["contrasts"] if not name.endswith(f"-{BASE}")]
+    if not between:
+        return _svg(Figure(figsize=(1, 1)))
+    metrics = [name for name, of in comparison["contrasts"][between[0]].items() if of["equivalence"]["delta"]]
+    figure = Figure(figsize=(8, 1 + 0.3 * len(metrics) * len(between) / 2 + 0.3 * len(metrics)))
+    axes = figure.subplots()
+    axes.axvspan(-DELTA, DELTA, color="#eeeeee", zorder=0)
+    axes.axvline(0, color="#888888", linewidth=1)
+    for row, metric in enumerate(metrics):
+        for at, name in enumerate(between):
+            of = comparison["contrasts"][name][metric]
+            if of["difference"] is None:
+                continue
+            deviation = of["equivalence"]["delta"] / DELTA
+            middle, low, high = (of[key] / deviation for key in ("difference", "low", "high"))
+            y = row + 0.7 * (at + 0.5) / len(between) - 0.35
+            label = name.replace("-", " less ") if row == 0 else None
+            bars = [[middle - low], [high - middle]]
+            axes.errorbar(middle, y, xerr=bars, fmt="o", color=COLOURS[at % len(COLOURS)], markersize=4, label=label)
+    axes.set_yticks(range(len(metrics)), [f"{name} *" if name == PRIMARY else name for name in metrics])
+    axes.invert_yaxis()
+    axes.set_xlabel("difference in standard deviations of the SFT model over prompts (* primary, grey: ±δ)")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False)
+    return _svg(figure)
+
+
+def training_curves(logs: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> str:
+    """Reward, KL, length and groups without variance by step, a line for each seed."""
+    figure = Figure(figsize=(10, 6))
+    for axes, (title, key) in zip(figure.subplots(2, 2).flat, CURVES.items(), strict=True):
+        for at, (arm, seeds) in enumerate(logs.items()):
+            for seed, log in enumerate(seeds):
+                points = [(entry["step"], entry[key]) for entry in log if entry.get(key) is not None]
+                if points:
+                    label = arm if seed == 0 else None
+                    axes.plot(*zip(*points, strict=True), color=COLOURS[at % len(COLOURS)], linewidth=1, label=label)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("step")
+    if logs:
+        figure.axes[0].legend(frameon=False)
+    return _svg(figure)
+
+
+def _svg(figure: Figure) -> str:
+    out = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "katflow", "svg.fonttype": "none"}):
+        figure.tight_layout()
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()

@@ -1,0 +1,80 @@
+"""Arms with several seeds on a tiny model: what lies where, what is shared with kat, what is done again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from safetensors.torch import load_file
+
+from flows.experiment import experiment
+from flows.kat import kat
+from flows.params import ExperimentParams, KatParams
+from tests.flows.test_kat import TINY
+
+SMALL: dict[str, Any] = {name: of for name, of in TINY.items() if name != "map"} | {"seeds": 2}
+ARMS = ("uniform", "density", "placebo")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Path:
+    folder = tmp_path_factory.mktemp("experiment")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        experiment(ExperimentParams.model_validate(SMALL))
+    return folder
+
+
+def test_every_arm_and_seed_has_its_folder(made: Path) -> None:
+    for arm in ARMS:
+        for seed in (0, 1):
+            folder = made / f"data/out/experiment/arms/{arm}/seed-{seed}"
+            assert {path.name for path in folder.iterdir() if path.name[0] != "."} == {
+                *("model", "log.json", "schedule.parquet", "settings.json")
+            }
+            schedule = pl.read_parquet(folder / "schedule.parquet")
+            assert schedule["expected"].sum() == pytest.approx(schedule["seen"].sum())
+
+
+def test_seeds_differ_and_the_placebo_is_as_uneven_as_density(made: Path) -> None:
+    weights = [
+        load_file(made / f"data/out/experiment/arms/density/seed-{seed}/model/model.safetensors")[
+            "model.embed_tokens.weight"
+        ]
+        for seed in (0, 1)
+    ]
+    assert (weights[0] != weights[1]).any()
+    of = {
+        arm: pl.read_parquet(made / f"data/out/experiment/arms/{arm}/seed-0/schedule.parquet")["expected"]
+        for arm in ARMS
+    }
+    assert of["placebo"].sort().to_list() == pytest.approx(of["density"].sort().to_list())
+    assert of["placebo"].to_list() != pytest.approx(of["density"].to_list())
+
+
+def test_the_comparison_is_over_both_seeds_and_claims_nothing(made: Path) -> None:
+    comparison = json.loads((made / "data/out/experiment/comparison.json").read_text())
+    assert list(comparison["arms"]) == ["sft", *ARMS]
+    assert comparison["seeds"] == 2
+    primary = comparison["contrasts"]["density-placebo"]["distinct_correct"]
+    assert {"difference", "low", "high", "sign_flip_p", "equivalence"} <= set(primary)
+    assert len(primary["by_seed"]) == 2
+    assert set(comparison["schedule"]["placebo"]) == {"ess", "chi_square", "p"}
+    report = (made / "data/out/experiment/report.md").read_text()
+    assert "cannot fall below p = 0.5" in report
+    for picture in ("forest.svg", "training.svg"):
+        assert (made / "data/out/experiment" / picture).read_text().startswith("<?xml")
+
+
+def test_another_seed_trains_only_what_is_new_and_kat_shares_the_first(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(made)
+    before = {path.name for path in (made / "data/policy").glob("[!.]*")}
+    experiment(ExperimentParams.model_validate({**SMALL, "seeds": 3, "arms": ["uniform", "density"]}))
+    after = {path.name for path in (made / "data/policy").glob("[!.]*")}
+    assert before < after
+    assert len(after - before) == 2
+    kat(KatParams.model_validate({**TINY, "until": "policy"}))
+    assert {path.name for path in (made / "data/policy").glob("[!.]*")} == after
