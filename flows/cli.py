@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsError
 
-from tasks.artifact import Artifact, link_or_copy, publish
+from tasks.artifact import Artifact, link_or_copy, publish, published_names
 from tasks.errors import KatflowError
 from tasks.params import Params
 
@@ -96,9 +96,10 @@ def parse(params: type[Params], argv: Sequence[str], program: str) -> Params:
 
 
 def _from_earlier_runs(made: dict[str, Path]) -> list[str]:
-    """Names that lie beside this run's results and are not its own."""
+    """Results of other runs that lie beside this one's."""
     folders = {path.parent for path in made.values()}
-    return sorted(p.name for folder in folders for p in folder.iterdir() if p.name not in made and p.name[0] != ".")
+    mine = {path.name for path in made.values()}
+    return sorted(name for folder in folders for name in published_names(folder) - mine)
 
 
 def _name(flow: Any) -> str:

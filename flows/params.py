@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tasks.density.params import DensityParams
 from tasks.diversity.params import DiversityParams
@@ -146,6 +146,13 @@ class SampleRareParams(DensityParams):
     out_indices: Path | None = Field(
         None, description="file for the ids, one a line; default: sampled_ids.txt in --out"
     )
+
+    @field_validator("out_indices")
+    @classmethod
+    def _no_input(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        if path and path.absolute() in {given.absolute() for given in map(info.data.get, ("emb", "prompts")) if given}:
+            raise ValueError("it is an input, which the ids would replace")
+        return path
 
     @property
     def density(self) -> DensityParams:

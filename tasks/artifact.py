@@ -267,8 +267,7 @@ def publish(artifact: Artifact, target: Path, copy: Callable[..., object] = shut
             if target.is_dir() and not target.is_symlink():
                 target.rename(old)
             fresh.replace(target)
-            if target.is_dir():
-                _note_published(target)
+            _note_published(target)
         finally:
             _remove(fresh)
             if old.exists() and not target.exists():
@@ -283,9 +282,11 @@ def publish(artifact: Artifact, target: Path, copy: Callable[..., object] = shut
 
 
 def _refuse_foreign_files(artifact: Artifact, target: Path) -> None:
-    """Raise InputError where a folder holds files that neither an earlier run put there nor this one would replace."""
+    """Raise InputError where a folder stands in a file's place, or holds files that no run put there."""
     if not target.is_dir() or target.is_symlink():
         return
+    if artifact.path.is_file():
+        raise InputError(f"{target} is a folder, and a file is to be written there. Choose another name for it.")
     known = _files_in(artifact.path) | set(_published(target.parent).get(target.name, []))
     if foreign := sorted(_files_in(target) - known):
         raise InputError(
@@ -295,11 +296,16 @@ def _refuse_foreign_files(artifact: Artifact, target: Path) -> None:
 
 
 def _note_published(target: Path) -> None:
-    """Remember in `.published.json`, beside a folder, which files in it are a run's."""
+    """Remember in `.published.json`, beside a result, that it is a run's, and of a folder which files in it are."""
     noted = {**_published(target.parent), target.name: sorted(_files_in(target))}
     fresh = target.parent / f"{PUBLISHED}.{uuid.uuid4().hex[:8]}.tmp"
     fresh.write_text(json.dumps(noted, indent=1))
     fresh.replace(target.parent / PUBLISHED)
+
+
+def published_names(folder: Path) -> set[str]:
+    """What runs have published in a folder and still lies there."""
+    return {name for name in _published(folder) if (folder / name).exists()}
 
 
 def _published(folder: Path) -> dict[str, list[str]]:

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
+
+from tasks.errors import InputError
 
 Prompt = str | list[dict[str, str]]
 
@@ -51,4 +54,10 @@ def turns_ids(turns: list[str], tokenizer: PreTrainedTokenizerBase) -> list[int]
     if not tokenizer.chat_template:
         return tokenizer("\n".join(turns), verbose=False)["input_ids"]
     messages = [{"role": ("user", "assistant")[at % 2], "content": text} for at, text in enumerate(turns)]
-    return tokenizer.apply_chat_template(messages, return_dict=True)["input_ids"]
+    try:
+        return tokenizer.apply_chat_template(messages, return_dict=True)["input_ids"]
+    except TemplateError as error:
+        raise InputError(
+            f"The tokenizer's chat template cannot be applied to {turns[0][:40]!r} ({error}). Mend the template, or "
+            "save the tokenizer without one."
+        ) from error

@@ -91,6 +91,8 @@ def _parquet(path: Path, shown: str, columns: Collection[str]) -> Iterator[Met]:
     number = 0
     with pq.ParquetFile(path) as file:
         read = [name for name in file.schema_arrow.names if name in columns]
+        if len(set(read)) < len(read):
+            raise InputError(f"{shown} has two columns of one name among {', '.join(read)}. Rename one.")
         if not read:
             raise InputError(
                 f"{shown} has the columns {', '.join(file.schema_arrow.names)}; none of them is read. Rename what is "

@@ -1,5 +1,6 @@
 """Vectors from a sentence-transformers model, as its own `encode` gives them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from tasks.errors import InputError
 from tasks.runtime import device
 from tasks.tables import Floats
 
+TEXTS_TO_COUNT = 256
 logging.disable_progress_bar()
 
 
 def load_sentence_model(folder: Path) -> SentenceTransformer:
     """A model from its folder alone: nothing is fetched, nothing pickled is read, no code of the folder runs."""
     refuse_pickled_weights(folder)
+    _refuse_language_models(folder)
     try:
         return SentenceTransformer(
             str(folder),
@@ -32,8 +35,8 @@ def load_sentence_model(folder: Path) -> SentenceTransformer:
     except Exception as error:  # transformers, safetensors and json raise many kinds for a damaged folder
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{folder} holds no sentence-transformers model that loads ({first_line}). Give --embed.encoder another "
-            "folder, minilm or policy."
+            f"{folder} holds no sentence-transformers model that loads ({first_line}). Give another folder "
+            "as encoder, minilm or policy."
         ) from error
 
 
@@ -81,17 +84,39 @@ def encode_sentences(
 ) -> Floats:
     """Unit vectors [n, D] of texts by the model in a folder."""
     model = load_sentence_model(folder)
-    lengths = np.minimum(token_counts(model, texts), model.max_seq_length or np.iinfo(np.int64).max)
+    lengths, _ = token_counts(model, texts)
     return sentence_vectors(model, texts, lengths, batch_tokens=batch_tokens, show=show)
 
 
-def token_counts(model: SentenceTransformer, texts: list[str]) -> Ints:
-    """Tokens of each text, special ones included; characters where the model has no such tokenizer."""
+def token_counts(model: SentenceTransformer, texts: list[str]) -> tuple[Ints, int]:
+    """Tokens that the model reads of each text, [n], special ones and cut as it does; and how many texts it cuts.
+
+    Characters, and none, where the model reads no tokens.
+    """
     tokenizer: Any = model.tokenizer
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
-        return np.array([len(text) for text in texts], dtype=np.int64)
-    tokens = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
-    return np.array([len(found) for found in tokens], dtype=np.int64)
+        return np.array([len(text) for text in texts], dtype=np.int64), 0
+    read = [
+        int(length)
+        for start in range(0, len(texts), TEXTS_TO_COUNT)
+        for length in model.preprocess(texts[start : start + TEXTS_TO_COUNT])["attention_mask"].sum(dim=1)
+    ]
+    whole = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
+    longest = model.max_seq_length or np.inf
+    return np.array(read, dtype=np.int64), sum(len(found) > longest for found in whole)
+
+
+def _refuse_language_models(folder: Path) -> None:
+    """Raise InputError for a chat or completion model: its states are no sentence vectors, and turns would be lost."""
+    try:
+        kinds = json.loads((folder / "config.json").read_text()).get("architectures") or []
+    except (OSError, ValueError, AttributeError):
+        return
+    if any(str(kind).endswith("ForCausalLM") for kind in kinds) and not (folder / "modules.json").exists():
+        raise InputError(
+            f"{folder} holds a language model, not a sentence-transformers model. Its states can be embedded, by its "
+            f"chat template where it has one: encoder policy, ckpt-source grpo, grpo-model {folder}."
+        )
 
 
 def refuse_pickled_weights(folder: Path) -> None:

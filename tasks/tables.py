@@ -65,7 +65,9 @@ def read_embeddings(path: Path) -> tuple[list[str], Floats]:
         with pq.ParquetFile(path) as file:
             ids, emb = _read_groups(file, path)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path} holds no columns id and emb ({error}). Give an embeddings.parquet.") from None
+        raise InputError(
+            f"{path} cannot be read as columns id and emb, vectors of numbers ({error}). Give an embeddings.parquet."
+        ) from None
     if len(set(ids)) != len(ids):
         raise InputError(f"{path} repeats ids, so a row could not be found by its id. Make the ids unique.")
     for start in range(0, len(emb), ROWS_A_GROUP):
@@ -87,8 +89,14 @@ def _read_groups(file: pq.ParquetFile, path: Path) -> tuple[list[str], Floats]:
         block = _of_one_size(batch.column("emb"), None if emb is None else emb.shape[1], len(ids), path)
         emb = np.empty((file.metadata.num_rows, block.shape[1]), dtype=np.float32) if emb is None else emb
         emb[len(ids) : len(ids) + len(batch)] = block
-        ids += batch.column("id").cast(pa.string()).to_pylist()
-    return ids, np.empty((0, 0), dtype=np.float32) if emb is None else emb
+        names = batch.column("id").cast(pa.string())
+        if names.null_count:
+            row = len(ids) + int(np.argmax(names.is_null().to_numpy(zero_copy_only=False)))
+            raise InputError(f"{path}: row {row + 1} has no id, so its vector could not be found again. Give it one.")
+        ids += names.to_pylist()
+    if emb is None:
+        raise InputError(f"{path} holds no rows. Give at least one vector.")
+    return ids, emb
 
 
 def _of_one_size(column: pa.Array, size: int | None, before: int, path: Path) -> Floats:

@@ -135,7 +135,7 @@ def _index(emb: Floats, wanted: int, exact_up_to: int, least_recall: float) -> t
             index.k_factor = per_neighbour
             if lists:
                 faiss.extract_index_ivf(faiss.downcast_index(index.base_index)).nprobe = probes
-            recall = _recall(index.search(queries, wanted)[1], true)
+            recall = _recall(index.search(queries, wanted)[1], true, asked)
             if recall >= least_recall:
                 how = "lists" if lists else "scan"
                 return index, Search(how, per_neighbour, lists, probes, recall, least_recall)
@@ -173,9 +173,11 @@ def _exact_neighbours(emb: Floats, asked: Ints, wanted: int) -> Ints:
     return found
 
 
-def _recall(found: Ints, true: Ints) -> float:
-    hits = sum(len(np.intersect1d(f, t)) for f, t in zip(found, true, strict=True))
-    return hits / true.size
+def _recall(found: Ints, true: Ints, asked: Ints) -> float:
+    """Share of the true neighbours that were found; a point is none of its own."""
+    wanted = [set(rows.tolist()) - {own} for rows, own in zip(true, asked.tolist(), strict=True)]
+    hits = sum(len(rows & set(of.tolist())) for rows, of in zip(wanted, found, strict=True))
+    return hits / sum(map(len, wanted))
 
 
 def _filled(index: Any, emb: Floats) -> Any:
@@ -187,7 +189,8 @@ def _filled(index: Any, emb: Floats) -> Any:
 def _unit(emb: Floats) -> Floats:
     """Rows of length 1, a column of zeros added where their number is odd: a code stands for two."""
     points = np.zeros((len(emb), _even(emb.shape[1])), dtype=np.float32)
-    points[:, : emb.shape[1]] = emb
+    largest = np.abs(emb).max(axis=1, keepdims=True)
+    np.divide(emb, largest, out=points[:, : emb.shape[1]], where=largest > 0)
     faiss.normalize_L2(points)
     return points
 
@@ -230,7 +233,11 @@ def knn_density(
         raise ValueError(f"vectors of shape {emb.shape} are empty or not finite, so they have no neighbours")
     distinct = distinct_vectors(emb)
     similarity, neighbour, search = nearest_neighbours(
-        distinct.emb, k, exact_up_to=exact_up_to, least_recall=least_recall, show=show
+        distinct.emb,
+        max(1, min(k, len(distinct.emb) - 1)),
+        exact_up_to=exact_up_to,
+        least_recall=least_recall,
+        show=show,
     )
     there = neighbour >= 0
     total = np.where(there, similarity, 0.0).sum(axis=1, dtype=np.float64)

@@ -1,5 +1,6 @@
 """The density stage's figures: as JSON, and as a page to read."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -128,16 +129,17 @@ def _histogram(histogram: dict[str, list[float]], n: int) -> list[str]:
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
-    return [
-        "| " + " | ".join(rows[0]) + " |",
-        "|" + " --- |" * len(rows[0]),
-        *("| " + " | ".join(str(value).replace("|", "\\|") for value in row.values()) + " |" for row in rows),
-    ]
+    return [_line(rows[0]), "|" + " --- |" * len(rows[0]), *(_line(row.values()) for row in rows)]
+
+
+def _line(cells: Iterable[Any]) -> str:
+    """Cells on one line, whatever is in them."""
+    return "| " + " | ".join(" ".join(str(cell).split()).replace("|", "\\|") for cell in cells) + " |"
 
 
 def _quoted(name: str, texts: dict[str, str]) -> str:
     """A prompt on one line as code, so that nothing in it is markup."""
     if name not in texts:
         return f"`{name}`"
-    line = " ".join(texts[name].split()).replace("`", "'")
+    line = " ".join((texts[name] or "").split()).replace("`", "'")
     return f"`{line if len(line) <= 120 else line[:119] + '…'}`"

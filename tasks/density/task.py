@@ -18,6 +18,7 @@ def weigh_by_density(embeddings: Artifact, prompts: Artifact | None, params: Den
     prompts: texts and sources for the report.
     Returns a folder: weights.parquet, sampled_ids.txt, report.json, density.md.
     """
+    from tasks.density.inputs import check_ids, check_texts
     from tasks.density.neighbours import knn_density
     from tasks.density.report import density_page, density_report, headline, source_rows
     from tasks.density.sample import default_budget, weighted_sample
@@ -25,6 +26,9 @@ def weigh_by_density(embeddings: Artifact, prompts: Artifact | None, params: Den
 
     ids, emb = read_embeddings(embeddings.path)
     texts = read_table(prompts.path, {name: PROMPTS[name] for name in ("id", "prompt", "source")}) if prompts else None
+    check_ids(ids)
+    if texts is not None:
+        check_texts(texts, ids)
     budget = params.budget or default_budget(len(ids))
     with progress(f"neighbours of {len(ids)} prompts") as show:
         density = knn_density(

@@ -11,12 +11,12 @@ import torch
 from tasks.batches import Ints
 from tasks.embed.params import Encoding
 from tasks.embed.texts import turns
-from tasks.runtime import torch_threads
+from tasks.runtime import faster_threads, torch_threads
 from tasks.tables import Floats
 
 SAMPLE = 32
 LEAST_COSINE = 0.9999
-"""Of a sample's bfloat16 vectors to its float32 ones, in the mean; below, all are made in float32."""
+"""Of each of a sample's bfloat16 vectors to its float32 one; below, all are made in float32."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def encode(texts: pl.DataFrame, folder: Path, encoding: Encoding, show: Callable
     texts: columns prompt and assistant (or null).  show: called with the share done.
     Raises InputError for a text without tokens or a model that does not load.
     """
-    with torch_threads(encoding.threads):
+    with torch_threads(encoding.threads or faster_threads()):
         if encoding.states:
             return _by_language_model(list(turns(texts)), folder, encoding, show)
         return _by_sentence_model(["\n".join(said) for said in turns(texts)], folder, encoding, show)
@@ -56,8 +56,7 @@ def _by_sentence_model(texts: list[str], folder: Path, encoding: Encoding, show:
     from tasks.sentences import compute_in_bfloat16, load_sentence_model, sentence_vectors, token_counts
 
     model = load_sentence_model(folder)
-    lengths = token_counts(model, texts)
-    read = np.minimum(lengths, model.max_seq_length or lengths.max())
+    read, truncated = token_counts(model, texts)
 
     def vectors(rows: Ints, shown: Callable[[float], None]) -> Floats:
         chosen = [texts[row] for row in rows]
@@ -67,10 +66,10 @@ def _by_sentence_model(texts: list[str], folder: Path, encoding: Encoding, show:
         sample = np.linspace(0, len(texts) - 1, min(SAMPLE, len(texts))).astype(np.int64)
         exact = vectors(sample, _unseen)
         compute_in_bfloat16(model)
-        if (exact * vectors(sample, _unseen)).sum(axis=1).mean() < LEAST_COSINE:
+        if (exact * vectors(sample, _unseen)).sum(axis=1).min() < LEAST_COSINE:
             model = load_sentence_model(folder)
     emb = vectors(np.arange(len(texts)), show)
-    return Encoded(emb, int(read.sum()), int((lengths > read).sum()), model.dtype)
+    return Encoded(emb, int(read.sum()), truncated, model.dtype)
 
 
 def _unseen(share: float) -> None:

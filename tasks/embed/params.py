@@ -48,7 +48,9 @@ class EmbedParams(Params):
         "texts of a shard only if a sample's cosine to float32 is 0.9999 at least. A policy's states are float32",
     )
     batch_tokens: int = Field(2048, ge=1, json_schema_extra=HOW, description="tokens in a batch; changes no vector")
-    threads: int | None = Field(None, ge=1, json_schema_extra=HOW, description="CPU threads; default: all cores")
+    threads: int | None = Field(
+        None, ge=1, json_schema_extra=HOW, description="CPU threads; default: one or all, whichever is faster"
+    )
 
     @field_validator("grpo_model")
     @classmethod

@@ -27,7 +27,7 @@ def read_conversations(path: Path, shown: str) -> pl.DataFrame:
     shown: the file's name in messages. Raises InputError, with the line, for a row without id or prompt, for what is
     no text, and for an id that came before.
     """
-    if path.suffix.lower() not in {".jsonl", ".ndjson", ".parquet", ".gz"}:
+    if not path.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson", ".parquet")):
         raise InputError(f"{shown} is of no known kind. Give .jsonl, .jsonl.gz or .parquet with id and prompt.")
     seen: dict[str, str] = {}
     rows = []
@@ -100,6 +100,8 @@ def covering(wanted: pl.Series, shards: Iterable[Artifact]) -> tuple[list[Artifa
     missing = pl.DataFrame({"text": wanted.unique()})
     needed = []
     for shard in shards:
+        if missing.is_empty():
+            break
         try:
             left = missing.join(_hashes(shard.path), on="text", how="anti")
         except (pl.exceptions.PolarsError, OSError):
@@ -155,8 +157,8 @@ def _conversation(met: Met, where: str) -> tuple[str, str, str | None]:
     if met.row is None:
         raise InputError(f"{where}: {met.problem}. A row needs id and prompt; mend it.")
     name, prompt, assistant = (met.row.get(column) for column in COLUMNS)
-    if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
-        raise InputError(f"{where}: " + _problem("id", name) + ", so its vector could not be found. Give one.")
+    if not isinstance(name, str | int) or isinstance(name, bool) or str(name).splitlines() != [str(name)]:
+        raise InputError(f"{where}: {_problem('id', name)}, so its vector could not be found by it. Give one.")
     for column, text in (("prompt", prompt), ("assistant", assistant)):
         if text is None and column == "assistant":
             continue
@@ -170,7 +172,9 @@ def _conversation(met: Met, where: str) -> tuple[str, str, str | None]:
 def _problem(column: str, value: Any) -> str:
     if value is None:
         return f'"{column}" is missing'
-    return f'"{column}" is {"empty" if isinstance(value, str) else f"{type(value).__name__}, not text"}'
+    if isinstance(value, str):
+        return f'"{column}" {"is empty" if not value.strip() else "has a line break"}'
+    return f'"{column}" is {type(value).__name__}, not text'
 
 
 def _check_utf8(column: str, text: str, where: str) -> None:

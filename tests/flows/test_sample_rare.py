@@ -53,6 +53,14 @@ def test_rare_ids_are_drawn_and_the_report_names_them(folder: Path) -> None:
     assert (folder / "again.txt").read_text().split() == drawn
 
 
+def test_the_ids_never_replace_an_input(folder: Path) -> None:
+    before = (folder / "embeddings.parquet").read_bytes()
+    status, said = run(folder, "--emb", "embeddings.parquet", "--out-indices", "./embeddings.parquet")
+    assert status == 2
+    assert "it is an input, which the ids would replace" in said
+    assert (folder / "embeddings.parquet").read_bytes() == before
+
+
 def test_a_budget_over_n_is_one_message(folder: Path) -> None:
     status, said = run(folder, "--emb", "embeddings.parquet", "--budget", "101", "--out-indices", "ids.txt")
     assert status == 1

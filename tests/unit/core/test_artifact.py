@@ -22,6 +22,7 @@ from tasks.artifact import (
     making,
     new_artifact,
     publish,
+    published_names,
 )
 from tasks.errors import ArtifactError, InputError
 
@@ -256,3 +257,20 @@ def test_a_kill_in_the_middle_leaves_nothing_under_the_final_name(data_folder: P
 
 def test_a_manifest_is_plain_json(data_folder: Path) -> None:
     assert isinstance(json.loads((make().path.parent / "manifest.json").read_text()), dict)
+
+
+def test_a_folder_in_a_files_place_is_refused(data_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").mkdir()
+    with pytest.raises(InputError, match=r"ids\.txt is a folder, and a file is to be written there"):
+        publish(make(), tmp_path / "ids.txt")
+    assert (tmp_path / "ids.txt").is_dir()
+
+
+def test_only_what_runs_published_is_called_an_earlier_runs(data_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").write_text("mine")
+    publish(make(), tmp_path / "out/weights.txt")
+    publish(make("other", "o" * 40), tmp_path / "out/older.txt")
+    assert published_names(tmp_path / "out") == {"weights.txt", "older.txt"}
+    (tmp_path / "out/older.txt").unlink()
+    assert published_names(tmp_path / "out") == {"weights.txt"}

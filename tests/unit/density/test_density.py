@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from tasks.artifact import external
+from tasks.density.inputs import check_ids, check_texts
 from tasks.density.neighbours import distinct_vectors, knn_density, nearest_neighbours
 from tasks.density.params import DensityParams
 from tasks.density.report import density_page, density_report, source_rows
@@ -240,3 +241,42 @@ def test_the_report_quotes_prompts_as_text_and_counts_sources() -> None:
     page = density_page(report, by_source, {name: f"`<b>` {name}\n# title" for name in ids})
     assert f"`'<b>' {rarest} # title`" in page
     assert "\n# title" not in page
+
+
+def test_the_length_of_a_vector_never_counts() -> None:
+    emb = unit_vectors(50, 8)
+    expected = knn_density(emb, 5).values
+    for scale in (1e-30, 1.0, 1e30):
+        np.testing.assert_allclose(knn_density(emb * np.float32(scale), 5).values, expected, atol=1e-6)
+
+
+def test_more_neighbours_than_there_are_take_no_more_memory() -> None:
+    density = knn_density(unit_vectors(50, 8), 2_000_000_000)
+    assert density.similarity.shape == (50, 49)
+
+
+@pytest.mark.parametrize(("noise", "k"), [(1.0, 1), (2.0, 3)])
+def test_recall_is_of_the_other_points(noise: float, k: int) -> None:
+    """The point itself is always found: counted, it would hide half of what a search for one neighbour misses."""
+    rng = np.random.default_rng(0)
+    emb = (rng.normal(size=(60, 24))[rng.integers(60, size=12_000)] + noise * rng.normal(size=(12_000, 24))).astype(
+        np.float32
+    )
+    _, true, _ = nearest_neighbours(emb, k)
+    _, found, search = nearest_neighbours(emb, k, exact_up_to=1000)
+    recall = np.mean([len(np.intersect1d(f, t)) / k for f, t in zip(found, true, strict=True)])
+    assert search.recall == pytest.approx(recall, abs=0.006)
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "c\r", "d\u2028e"])
+def test_ids_that_a_line_cannot_hold_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match="row 2"):
+        check_ids(["fine", name])
+
+
+def test_texts_that_repeat_an_id_or_know_none_are_refused() -> None:
+    with pytest.raises(InputError, match="repeat the id 'a'"):
+        check_texts(pl.DataFrame({"id": ["a", "a"]}), ["a", "b"])
+    with pytest.raises(InputError, match="None of the prompts has the id of a vector"):
+        check_texts(pl.DataFrame({"id": ["x"]}), ["a", "b"])
+    check_texts(pl.DataFrame({"id": ["x", "b"]}), ["a", "b"])

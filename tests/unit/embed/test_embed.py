@@ -1,5 +1,6 @@
 """Vectors of prompts: from tiny models made here, and from MiniLM as it is."""
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tasks.artifact import external
-from tasks.batches import equal_length_batches, token_budget_batches
+from tasks.batches import equal_length_batches
 from tasks.embed.encode import encode
 from tasks.embed.params import EmbedParams, Encoding
 from tasks.embed.policy import load_states_model, mean_states, tokenize
@@ -24,6 +25,8 @@ from tasks.embed.texts import cut, read_conversations, text_hash, with_hashes
 from tasks.embed.vectors import centred_unit, unit
 from tasks.errors import InputError
 from tasks.minilm import minilm_folder
+from tasks.runtime import faster_threads
+from tasks.sentences import load_sentence_model, token_counts
 
 POSITIONS = 64
 TEXTS = [r"(\.0)(\.0)", r"\.0", r"\.(\.10)0" * 5, "ab" * 20, r"\.\.\.210", "cab", "b"]
@@ -55,14 +58,6 @@ def table(texts: list[str]) -> pl.DataFrame:
 
 def nothing(share: float) -> None:
     assert 0 <= share <= 1
-
-
-@given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 200))
-def test_batches_hold_every_row_once_within_budget(lengths: list[int], budget: int) -> None:
-    sizes = np.array(lengths, dtype=np.int64)
-    batches = token_budget_batches(sizes, budget)
-    assert sorted(row for rows in batches for row in rows) == list(range(len(lengths)))
-    assert all(len(rows) * sizes[rows].max() <= budget or len(rows) == 1 for rows in batches)
 
 
 @given(st.lists(st.integers(1, 9), max_size=60), st.integers(1, 40))
@@ -256,6 +251,8 @@ def test_a_hash_says_what_was_said(prompt: str, answer: str | None, other: str, 
         ('{"prompt": "p"}', '"id" is missing'),
         ('{"id": "b"}', '"prompt" is missing'),
         ('{"id": "b", "prompt": " "}', '"prompt" is empty'),
+        ('{"id": "b\\nc", "prompt": "p"}', '"id" has a line break'),
+        ('{"id": "", "prompt": "p"}', '"id" is empty'),
         ('{"id": "b", "prompt": ["p"]}', '"prompt" is list, not text'),
         ('{"id": "b", "prompt": "p", "assistant": ""}', '"assistant" is empty'),
         ('{"id": "b", "prompt": "p", "assistant": 3}', '"assistant" is int, not text'),
@@ -293,3 +290,34 @@ def _written(shards: list[pl.DataFrame], folder: Path) -> list[Path]:
     for number, shard in enumerate(shards):
         shard.rename({"text": "id"}).write_parquet(folder / f"{number}.parquet")
     return [folder / f"{number}.parquet" for number in range(len(shards))]
+
+
+@pytest.mark.parametrize("template", ["{{ raise_exception('no') }}", "{% for"])
+def test_a_chat_template_that_fails_is_one_clear_error(folder: Path, tmp_path: Path, template: str) -> None:
+    shutil.copytree(folder, tmp_path / "chat")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path / "chat")
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(tmp_path / "chat")
+    with pytest.raises(InputError, match="chat template cannot be applied to 'ab'"):
+        encode(table(["ab"]), tmp_path / "chat", STATES, nothing)
+
+
+def test_a_language_model_is_no_sentence_model(folder: Path) -> None:
+    with pytest.raises(InputError, match="encoder policy, ckpt-source grpo, grpo-model"):
+        encode(table(["ab"]), folder, SENTENCES, nothing)
+
+
+def test_tokens_are_counted_as_the_model_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.sentences.TEXTS_TO_COUNT", 2)
+    model = load_sentence_model(minilm_folder())
+    texts = ["a", "word " * 400, "two words", "  spaced  "]
+    lengths, cut = token_counts(model, texts)
+    assert lengths.tolist() == [int(model.preprocess([text])["attention_mask"].sum()) for text in texts]
+    assert lengths[1] == 256
+    assert cut == 1
+
+
+def test_threads_are_one_or_all() -> None:
+    before = torch.get_num_threads()
+    assert faster_threads() in {1, len(os.sched_getaffinity(0))}
+    assert torch.get_num_threads() == before

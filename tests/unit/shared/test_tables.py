@@ -49,6 +49,9 @@ def fixed(values: pa.Array) -> pa.Array:
         ({"id": IDS, "emb": [[], [], []]}, "emb is list<.*null>|row 1 has no vector"),
         ({"id": IDS, "emb": [0.0, 1.0, 2.0]}, "emb is double, but vectors of one fixed size"),
         ({"id": IDS, "emb": ["x", "y", "z"]}, "emb is string"),
+        ({"id": IDS, "emb": [["x"], ["y"], ["z"]]}, "cannot be read as columns id and emb, vectors of numbers"),
+        ({"id": ["a", None, "c"], "emb": fixed(pa.array(EMB.ravel()))}, "row 2 has no id"),
+        ({"id": IDS[:0], "emb": fixed(pa.array(EMB.ravel()[:0]))}, "holds no rows"),
         ({"id": ["a", "b", "a"], "emb": fixed(pa.array(EMB.ravel()))}, "repeats ids"),
         ({"id": IDS, "emb": fixed(pa.array([0, 1, 2, np.nan, 4, 5]))}, "the vector of 'b' is not finite"),
         ({"id": IDS, "emb": fixed(pa.array([0.0, 1, 2, 3, 4, None]))}, "the vector of 'c' is not finite"),
@@ -63,5 +66,5 @@ def test_what_are_no_vectors_is_refused(tmp_path: Path, columns: dict[str, pa.Ar
 
 def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
     (tmp_path / "e.parquet").write_text("id,emb")
-    with pytest.raises(InputError, match=r"e\.parquet holds no columns"):
+    with pytest.raises(InputError, match=r"e\.parquet cannot be read as columns"):
         read_embeddings(tmp_path / "e.parquet")
