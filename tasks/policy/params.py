@@ -35,6 +35,9 @@ class PolicyParams(Params):
     )
     temperature: float = Field(1.0, gt=0, description="sampling temperature")
     reward: RewardMix = RewardMix()
+    allow_weak_reward: bool = Field(
+        False, description="train even where the reward model's held-out accuracy is not clear of chance"
+    )
     save_steps: int = Field(40, ge=1, description="steps between checkpoints")
     seed: int = Field(0, ge=0, description="seed of the schedule and of sampling")
 

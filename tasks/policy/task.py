@@ -18,6 +18,7 @@ def train_policy(
     import json
 
     from tasks.models import load_causal_lm, load_reward_model, load_tokenizer, longest_prompt, save_model
+    from tasks.policy.gate import refuse_weak_reward
     from tasks.policy.plan import count_table, draw_schedule, settings, trainable
     from tasks.policy.rewards import Seen, checker_reward, model_reward
     from tasks.policy.train import train_grpo
@@ -29,6 +30,9 @@ def train_policy(
         judge = load_reward_model(reward.path / "model").to(device())
         longest = longest_prompt(model, params.max_prompt, params.max_completion)
         table, too_long = trainable(prompts.path, weights.path, tokenizer, longest)
+        if not params.allow_weak_reward:
+            held_out = json.loads((reward.path / "accuracy.json").read_text())["by_source"][0]
+            refuse_weak_reward(held_out, table["meta"], params.reward)
         schedule = draw_schedule(arm, table, params)
         rewards = [
             checker_reward(params.reward),
