@@ -13,6 +13,7 @@ from typing import Any
 
 import datasets
 import torch
+from accelerate import PartialState
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 WHOLE = ".whole"
@@ -71,13 +72,15 @@ def last_whole_checkpoint(work: Path) -> str | None:
     """The newest checkpoint that was written to its end; later, torn ones are removed."""
     found = sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
     while found and not (found[-1] / WHOLE).exists():
-        shutil.rmtree(found.pop())
+        shutil.rmtree(found.pop(), ignore_errors=True)  # another process of the run may be doing the same
     return str(found[-1]) if found else None
 
 
 class _MarkWhole(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+        PartialState().wait_for_everyone()  # each process writes its own random state
+        if state.is_world_process_zero:
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
 
 
 class _Progress(TrainerCallback):

@@ -9,7 +9,12 @@ Arm = Literal["uniform", "density", "placebo"]
 
 
 class PolicyParams(Params):
-    """GRPO from the SFT model, once for each way of choosing prompts."""
+    """GRPO from the SFT model, once for each way of choosing prompts.
+
+    How many processes train is part of the cache key: each draws its completions from random numbers of its own, so
+    another number says other things. Schedule, groups, batch and the loss are the same (bnpo aside, whose mean
+    over tokens is each process's own).
+    """
 
     arms: list[Arm] = Field(
         ["uniform", "density"],
@@ -38,6 +43,10 @@ class PolicyParams(Params):
     allow_weak_reward: bool = Field(
         False, description="train even where the reward model's held-out accuracy is not clear of chance"
     )
+    launcher: Literal["none", "accelerate"] = Field(
+        "none", description="none: in this process; accelerate: in processes of their own, on a GPU each or on the CPU"
+    )
+    num_processes: int = Field(1, ge=1, description="processes that share every batch; more than one need accelerate")
     save_steps: int = Field(40, ge=1, description="steps between checkpoints")
     seed: int = Field(0, ge=0, description="seed of the schedule and of sampling")
 
@@ -45,6 +54,10 @@ class PolicyParams(Params):
     def _groups_are_whole(self) -> Self:
         if self.batch % self.generations:
             raise ValueError(f"batch={self.batch} must be a multiple of generations={self.generations}")
+        if self.batch % self.num_processes:
+            raise ValueError(f"batch={self.batch} must be a multiple of num_processes={self.num_processes}")
+        if self.num_processes > 1 and self.launcher == "none":
+            raise ValueError(f"num_processes={self.num_processes} need a launcher: add --policy.launcher accelerate")
         if len(set(self.arms)) != len(self.arms):
             raise ValueError(f"arms names one twice: {', '.join(self.arms)}")
         return self

@@ -33,7 +33,8 @@ def train_grpo(
     """Train `model` in place on schedule rows id, prompt, meta in their order; return the log by step.
 
     The rewards are added; `seen` is called with every batch and adds nothing.
-    Goes on from the last whole checkpoint in `work`.
+    Goes on from the last whole checkpoint in `work`. Of several processes each has an equal part of every batch:
+    TRL compares rewards within a group wherever its rows are.
     """
     steps = len(schedule) * params.generations // params.batch
     data = Dataset.from_dict(
@@ -46,7 +47,7 @@ def train_grpo(
     )
     arguments = GRPOConfig(
         **common_arguments(work, max_steps=steps, save_steps=params.save_steps, seed=params.seed),
-        per_device_train_batch_size=params.batch,
+        per_device_train_batch_size=params.batch // params.num_processes,
         num_generations=params.generations,
         max_completion_length=params.max_completion,
         shuffle_dataset=False,
