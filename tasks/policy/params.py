@@ -38,6 +38,11 @@ class PolicyParams(Params):
     scale_rewards: Literal["none", "batch", "group"] = Field(
         "none", description="whether advantages are divided by a standard deviation; group would re-weight prompts"
     )
+    lora_rank: int = Field(
+        0,
+        ge=0,
+        description="rank of LoRA adapters on all linear layers, merged into what is saved; 0 trains all weights",
+    )
     temperature: float = Field(1.0, gt=0, description="sampling temperature")
     reward: RewardMix = RewardMix()
     allow_weak_reward: bool = Field(

@@ -49,7 +49,7 @@ def settings(arm: Arm, params: PolicyParams, schedule: pl.DataFrame, too_long: i
     chosen = ("beta", "loss_type", "scale_rewards", "learning_rate", "temperature", "batch", "generations", "seed")
     return {
         "arm": arm,
-        **params.model_dump(include={*chosen, "allow_weak_reward", "num_processes"}),
+        **params.model_dump(include={*chosen, "allow_weak_reward", "lora_rank", "num_processes"}),
         **params.reward.model_dump(),
         "steps": len(schedule) * params.generations // params.batch,
         "groups": len(schedule),

@@ -1,6 +1,6 @@
 """A small training run that kills its own process in the middle: `python killed_training.py KIND WORK OUT STEP`.
 
-KIND sft, reward or grpo; WORK the trainer's folder; OUT a folder for each process's weights; STEP 0 never kills.
+KIND sft, reward, grpo or lora; WORK the trainer's folder; OUT a folder for each process's weights; STEP 0 never kills.
 Under torchrun grpo runs in several processes, of which the last is killed.
 """
 
@@ -52,7 +52,7 @@ def main(kind: str, work: Path, out: Path, kill_at: int) -> None:
         start = work / f"start-{rank()}"  # TRL loads the reference model from the folder
         save_model(start, model, tokenizer)
         model = load_causal_lm(start)
-        grpo(model, tokenizer, prompts, work, watch)
+        grpo(model, tokenizer, prompts, work, watch, lora_rank=4 if kind == "lora" else 0)
     out.mkdir(exist_ok=True)
     save_file({name: value.clone() for name, value in model.state_dict().items()}, out / f"{rank()}.safetensors")
 
@@ -65,7 +65,9 @@ def classifier(model: PreTrainedModel) -> PreTrainedModel:
     return LlamaForSequenceClassification(model.config)
 
 
-def grpo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], work: Path, watch) -> None:
+def grpo(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], work: Path, watch, lora_rank: int
+) -> None:
     params = PolicyParams(
         max_steps=STEPS,
         save_steps=2,
@@ -73,6 +75,7 @@ def grpo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: li
         generations=4,
         max_completion=4,
         learning_rate=1e-2,
+        lora_rank=lora_rank,
         launcher="accelerate" if PROCESSES > 1 else "none",
         num_processes=PROCESSES,
     )
