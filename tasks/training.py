@@ -23,9 +23,9 @@ warnings.filterwarnings("ignore", message=".*gradient_checkpointing. is deprecat
 
 
 def device_arguments() -> dict[str, Any]:
-    """Training arguments that TRL needs on a CPU, or bf16 on a GPU."""
+    """Training arguments that TRL needs on a CPU, or bf16 on a GPU that has it."""
     if torch.cuda.is_available():
-        return {"bf16": True}
+        return {"bf16": torch.cuda.is_bf16_supported(including_emulation=False)}
     return {"use_cpu": True, "bf16": False, "gradient_checkpointing": False, "dataloader_pin_memory": False}
 
 
