@@ -15,6 +15,9 @@ import datasets
 import torch
 from accelerate import PartialState
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.integrations import TensorBoardCallback
+
+from tasks.tracking import Tracker, figures_folder, require
 
 WHOLE = ".whole"
 
@@ -29,8 +32,14 @@ def device_arguments() -> dict[str, Any]:
     return {"use_cpu": True, "bf16": False, "gradient_checkpointing": False, "dataloader_pin_memory": False}
 
 
-def common_arguments(work: Path, *, max_steps: int, save_steps: int, seed: int) -> dict[str, Any]:
-    """Arguments of every trainer here: a fixed number of steps, no reports elsewhere, two checkpoints kept."""
+def common_arguments(
+    work: Path, *, max_steps: int, save_steps: int, seed: int, tracker: Tracker = "none"
+) -> dict[str, Any]:
+    """Arguments of every trainer here: a fixed number of steps, two checkpoints kept.
+
+    Raises InputError where the tracker is not installed.
+    """
+    require(tracker)
     return {
         "output_dir": str(work),
         "max_steps": max_steps,
@@ -39,7 +48,7 @@ def common_arguments(work: Path, *, max_steps: int, save_steps: int, seed: int) 
         "save_total_limit": 2,
         "logging_strategy": "steps",
         "logging_steps": max(1, max_steps // 50),
-        "report_to": "none",
+        "report_to": tracker,
         "disable_tqdm": True,
         "seed": seed,
         "data_seed": seed,
@@ -64,6 +73,9 @@ def train(trainer: Trainer, work: Path, progress: Callable[[float], None]) -> li
     trainer.add_callback(_Progress(progress))
     trainer.add_callback(_MarkWhole())
     trainer.remove_callback(PrinterCallback)
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, TensorBoardCallback):
+            callback.logging_dir = str(figures_folder(work))
     trainer.train(resume_from_checkpoint=last_whole_checkpoint(work))
     return [entry for entry in trainer.state.log_history if "step" in entry]
 

@@ -2,13 +2,14 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.params import HOW, Params
+from tasks.params import HOW
 from tasks.rewards import RewardMix
+from tasks.tracking import Tracked
 
 Arm = Literal["uniform", "density", "placebo"]
 
 
-class PolicyParams(Params):
+class PolicyParams(Tracked):
     """GRPO from the SFT model, once for each way of choosing prompts.
 
     How many processes train is part of the cache key: each draws its completions from random numbers of its own, so

@@ -49,7 +49,9 @@ def train_grpo(
         }
     )
     arguments = GRPOConfig(
-        **common_arguments(work, max_steps=steps, save_steps=params.save_steps, seed=params.seed),
+        **common_arguments(
+            work, max_steps=steps, save_steps=params.save_steps, seed=params.seed, tracker=params.tracker
+        ),
         per_device_train_batch_size=params.batch // params.num_processes,
         num_generations=params.generations,
         max_completion_length=params.max_completion,
