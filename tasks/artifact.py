@@ -361,6 +361,7 @@ def _versions() -> dict[str, str]:
         "torch",
         "transformers",
         "trl",
+        "peft",
         "numpy",
         "polars",
         "faiss-cpu",

@@ -13,8 +13,17 @@ PRODUCTS = 5
 
 
 def device() -> torch.device:
-    """The first GPU, or the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The first GPU, or among several processes this one's own, or the CPU."""
+    return (
+        torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        if torch.cuda.is_available()
+        else torch.device("cpu")
+    )
+
+
+def rank() -> int:
+    """The number of this process among those that torchrun started, from 0; alone it is 0."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def faster_threads() -> int:

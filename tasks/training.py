@@ -13,7 +13,11 @@ from typing import Any
 
 import datasets
 import torch
+from accelerate import PartialState
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.integrations import TensorBoardCallback
+
+from tasks.tracking import Tracker, figures_folder, require
 
 WHOLE = ".whole"
 
@@ -22,14 +26,20 @@ warnings.filterwarnings("ignore", message=".*gradient_checkpointing. is deprecat
 
 
 def device_arguments() -> dict[str, Any]:
-    """Training arguments that TRL needs on a CPU, or bf16 on a GPU."""
+    """Training arguments that TRL needs on a CPU, or bf16 on a GPU that has it."""
     if torch.cuda.is_available():
-        return {"bf16": True}
+        return {"bf16": torch.cuda.is_bf16_supported(including_emulation=False)}
     return {"use_cpu": True, "bf16": False, "gradient_checkpointing": False, "dataloader_pin_memory": False}
 
 
-def common_arguments(work: Path, *, max_steps: int, save_steps: int, seed: int) -> dict[str, Any]:
-    """Arguments of every trainer here: a fixed number of steps, no reports elsewhere, two checkpoints kept."""
+def common_arguments(
+    work: Path, *, max_steps: int, save_steps: int, seed: int, tracker: Tracker = "none"
+) -> dict[str, Any]:
+    """Arguments of every trainer here: a fixed number of steps, two checkpoints kept.
+
+    Raises InputError where the tracker is not installed.
+    """
+    require(tracker)
     return {
         "output_dir": str(work),
         "max_steps": max_steps,
@@ -38,7 +48,7 @@ def common_arguments(work: Path, *, max_steps: int, save_steps: int, seed: int) 
         "save_total_limit": 2,
         "logging_strategy": "steps",
         "logging_steps": max(1, max_steps // 50),
-        "report_to": "none",
+        "report_to": tracker,
         "disable_tqdm": True,
         "seed": seed,
         "data_seed": seed,
@@ -63,6 +73,9 @@ def train(trainer: Trainer, work: Path, progress: Callable[[float], None]) -> li
     trainer.add_callback(_Progress(progress))
     trainer.add_callback(_MarkWhole())
     trainer.remove_callback(PrinterCallback)
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, TensorBoardCallback):
+            callback.logging_dir = str(figures_folder(work))
     trainer.train(resume_from_checkpoint=last_whole_checkpoint(work))
     return [entry for entry in trainer.state.log_history if "step" in entry]
 
@@ -71,13 +84,15 @@ def last_whole_checkpoint(work: Path) -> str | None:
     """The newest checkpoint that was written to its end; later, torn ones are removed."""
     found = sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
     while found and not (found[-1] / WHOLE).exists():
-        shutil.rmtree(found.pop())
+        shutil.rmtree(found.pop(), ignore_errors=True)  # another process of the run may be doing the same
     return str(found[-1]) if found else None
 
 
 class _MarkWhole(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+        PartialState().wait_for_everyone()  # each process writes its own random state
+        if state.is_world_process_zero:
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
 
 
 class _Progress(TrainerCallback):

@@ -2,14 +2,19 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.params import Params
 from tasks.rewards import RewardMix
+from tasks.tracking import Tracked
 
 Arm = Literal["uniform", "density", "placebo"]
 
 
-class PolicyParams(Params):
-    """GRPO from the SFT model, once for each way of choosing prompts."""
+class PolicyParams(Tracked):
+    """GRPO from the SFT model, once for each way of choosing prompts.
+
+    How many processes train is part of the cache key: each draws its completions from random numbers of its own, so
+    another number says other things. Schedule, groups, batch and the loss are the same (bnpo aside, whose mean
+    over tokens is each process's own).
+    """
 
     max_steps: int = Field(160, ge=1, description="optimizer steps of each arm at most")
     max_tokens: int | None = Field(
@@ -27,8 +32,20 @@ class PolicyParams(Params):
     scale_rewards: Literal["none", "batch", "group"] = Field(
         "none", description="whether advantages are divided by a standard deviation; group would re-weight prompts"
     )
+    lora_rank: int = Field(
+        0,
+        ge=0,
+        description="rank of LoRA adapters on all linear layers, merged into what is saved; 0 trains all weights",
+    )
     temperature: float = Field(1.0, gt=0, description="sampling temperature")
     reward: RewardMix = RewardMix()
+    allow_weak_reward: bool = Field(
+        False, description="train even where the reward model's held-out accuracy is not clear of chance"
+    )
+    launcher: Literal["none", "accelerate"] = Field(
+        "none", description="none: in this process; accelerate: in processes of their own, on a GPU each or on the CPU"
+    )
+    num_processes: int = Field(1, ge=1, description="processes that share every batch; more than one need accelerate")
     save_steps: int = Field(40, ge=1, description="steps between checkpoints")
     seed: int = Field(0, ge=0, description="seed of the schedule and of sampling")
 
@@ -36,4 +53,8 @@ class PolicyParams(Params):
     def _groups_are_whole(self) -> Self:
         if self.batch % self.generations:
             raise ValueError(f"batch={self.batch} must be a multiple of generations={self.generations}")
+        if self.batch % self.num_processes:
+            raise ValueError(f"batch={self.batch} must be a multiple of num_processes={self.num_processes}")
+        if self.num_processes > 1 and self.launcher == "none":
+            raise ValueError(f"num_processes={self.num_processes} need a launcher: add --policy.launcher accelerate")
         return self

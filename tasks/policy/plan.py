@@ -1,5 +1,7 @@
 """The training prompts with their weights, and the schedule of an arm."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,6 @@ from transformers import PreTrainedTokenizerBase
 
 from tasks.errors import TrainingError
 from tasks.policy.params import Arm, PolicyParams
-from tasks.policy.rewards import Seen
 from tasks.policy.schedule import expected_counts, systematic_schedule
 from tasks.prompting import prompt_ids
 from tasks.tables import PROMPTS, WEIGHTS, read_table
@@ -48,7 +49,7 @@ def settings(arm: Arm, params: PolicyParams, schedule: pl.DataFrame, too_long: i
     chosen = ("beta", "loss_type", "scale_rewards", "learning_rate", "temperature", "batch", "generations", "seed")
     return {
         "arm": arm,
-        **params.model_dump(include=set(chosen)),
+        **params.model_dump(include={*chosen, "allow_weak_reward", "lora_rank", "num_processes"}),
         **params.reward.model_dump(),
         "steps": len(schedule) * params.generations // params.batch,
         "groups": len(schedule),
@@ -85,14 +86,25 @@ def draw_schedule(arm: Arm, table: pl.DataFrame, params: PolicyParams) -> pl.Dat
     return table[systematic_schedule(arm_weights(arm, table, params.seed), groups, params.seed)]
 
 
-def count_table(arm: Arm, table: pl.DataFrame, schedule: pl.DataFrame, seen: Seen, seed: int) -> pl.DataFrame:
-    """id, expected (groups · p), drawn and seen (groups trained on) for each prompt."""
+def count_table(
+    arm: Arm,
+    table: pl.DataFrame,
+    schedule: pl.DataFrame,
+    seen: Mapping[int, Sequence[Mapping[str, str]]],
+    params: PolicyParams,
+) -> pl.DataFrame:
+    """id, expected (groups · p), drawn and seen (groups trained on) for each prompt.
+
+    seen: each step's completions, as `read_seen` gives them.
+    """
+    rows = Counter(row["id"] for step in seen.values() for row in step)
+    groups = {name: count / params.generations for name, count in rows.items()}
     return (
         table.select("id")
-        .with_columns(expected=expected_counts(arm_weights(arm, table, seed), len(schedule)))
+        .with_columns(expected=expected_counts(arm_weights(arm, table, params.seed), len(schedule)))
         .join(schedule.group_by("id").len("drawn"), on="id", how="left", maintain_order="left")
         .with_columns(
             pl.col("drawn").fill_null(0).cast(pl.Int64),
-            seen=pl.col("id").replace_strict(seen.groups(), default=0.0, return_dtype=pl.Float64),
+            seen=pl.col("id").replace_strict(groups, default=0.0, return_dtype=pl.Float64),
         )
     )

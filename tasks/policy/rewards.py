@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,23 +49,16 @@ def model_reward(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, mix
 
 
 class Seen:
-    """Rewards nothing, and keeps what the trainer really asked about, step by step.
+    """Rewards nothing, and writes down what the trainer really asked about, step by step.
 
-    The record lies in the trainer's work folder, so that a run that goes on after a kill still
-    knows its beginning; a step that is run again replaces its own entry.
+    Each process has a record of its own in the trainer's work folder, so that a run that goes on after a kill still
+    knows its beginning.
     """
 
     __name__ = "seen"
 
-    def __init__(self, work: Path, generations: int) -> None:
-        self._path = work / "seen.jsonl"
-        self._generations = generations
-        self._steps: dict[int, list[str]] = {}
-        self.last: list[dict[str, str]] = []
-        for line in self._path.read_text().splitlines() if self._path.exists() else []:
-            with contextlib.suppress(json.JSONDecodeError):  # torn by a kill: that step is run again
-                entry = json.loads(line)
-                self._steps[entry["step"]] = entry["ids"]
+    def __init__(self, work: Path, rank: int = 0) -> None:
+        self._path = work / f"seen-{rank:04}.jsonl"
 
     def __call__(
         self,
@@ -75,17 +68,28 @@ class Seen:
         trainer_state: TrainerState,
         **_: Any,
     ) -> list[float]:
-        self._steps[trainer_state.global_step] = list(id)
+        rows = [
+            {"id": name, "prompt": prompt, "completion": answer_text(answer)}
+            for name, prompt, answer in zip(id, text, completions, strict=True)
+        ]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a") as file:
-            file.write("\n" + json.dumps({"step": trainer_state.global_step, "ids": list(id)}))
-        self.last = [
-            {"prompt": prompt, "completion": answer_text(answer)}
-            for prompt, answer in zip(text, completions, strict=True)
-        ]
+            file.write("\n" + json.dumps({"step": trainer_state.global_step, "rows": rows}))
         return [0.0] * len(completions)
 
-    def groups(self) -> dict[str, float]:
-        """Groups of completions trained on, by prompt id."""
-        rows = Counter(name for ids in self._steps.values() for name in ids)
-        return {name: count / self._generations for name, count in rows.items()}
+
+def read_seen(work: Path) -> dict[int, list[dict[str, str]]]:
+    """What all processes saw: for each step the rows {id, prompt, completion} of its batch in order.
+
+    A step that was run again after a kill counts as it was run last.
+    """
+    steps: dict[int, list[dict[str, str]]] = defaultdict(list)
+    for path in sorted(work.glob("seen-*.jsonl")):
+        last: dict[int, list[dict[str, str]]] = {}
+        for line in path.read_text().splitlines():
+            with contextlib.suppress(json.JSONDecodeError):  # torn by a kill: that step is run again
+                entry = json.loads(line)
+                last[entry["step"]] = entry["rows"]
+        for step, rows in last.items():
+            steps[step] += rows
+    return dict(steps)

@@ -17,34 +17,26 @@ def train_policy(
     """
     import json
 
-    from tasks.models import load_causal_lm, load_reward_model, load_tokenizer, longest_prompt, save_model
-    from tasks.policy.plan import count_table, draw_schedule, settings, trainable
-    from tasks.policy.rewards import Seen, checker_reward, model_reward
-    from tasks.policy.train import train_grpo
-    from tasks.runtime import device, torch_threads
+    from tasks.policy.arm import Job, train_arm
+    from tasks.policy.launch import train_in_processes
+    from tasks.runtime import torch_threads
 
     with torch_threads(), new_artifact("policy", "policy") as out:
-        tokenizer = load_tokenizer(sft.path / "model", padding_side="left")
-        model = load_causal_lm(sft.path / "model")
-        judge = load_reward_model(reward.path / "model").to(device())
-        longest = longest_prompt(model, params.max_prompt, params.max_completion)
-        table, too_long = trainable(prompts.path, weights.path, tokenizer, longest)
-        schedule = draw_schedule(arm, table, params)
-        rewards = [
-            checker_reward(params.reward),
-            model_reward(judge, load_tokenizer(reward.path / "model"), params.reward),
-        ]
-        seen = Seen(work_folder("policy"), params.generations)
+        job = Job(
+            arm=arm,
+            prompts=prompts.path,
+            weights=weights.path,
+            sft=sft.path,
+            reward=reward.path,
+            work=work_folder("policy"),
+            out=out.path,
+            params=params,
+        )
         with progress(f"GRPO, {arm}") as show:
-            log = train_grpo(model, tokenizer, schedule, rewards, seen, params, work_folder("policy"), show)
-        save_model(out.path / "model", model, tokenizer)
-        count_table(arm, table, schedule, seen, params.seed).write_parquet(out.path / "schedule.parquet")
-        (out.path / "log.json").write_text(json.dumps(log))
-        chosen = settings(arm, params, schedule, too_long)
-        (out.path / "settings.json").write_text(json.dumps(chosen, indent=1))
-        (out.path / "completions.json").write_text(json.dumps(seen.last, ensure_ascii=False, indent=1))
-        rewards_seen = [entry["reward"] for entry in log if "reward" in entry]
-        shown = {**chosen, "reward at first": rewards_seen[0], "reward at last": rewards_seen[-1]}
+            (train_in_processes if params.launcher == "accelerate" else train_arm)(job, show)
+        written = lambda name: json.loads((out.path / f"{name}.json").read_text())  # noqa: E731
+        rewards = [entry["reward"] for entry in written("log") if "reward" in entry]
+        shown = {**written("settings"), "reward at first": rewards[0], "reward at last": rewards[-1]}
         show_table(f"policy-{arm}", [shown], f"How {arm} was trained")
-        show_table(f"completions-{arm}", seen.last[:16], f"Completions sampled in the last step of {arm}")
+        show_table(f"completions-{arm}", written("completions")[:16], f"Completions sampled in the last step of {arm}")
     return out.sealed()

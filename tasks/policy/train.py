@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 from datasets import Dataset
+from peft import LoraConfig
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
 
@@ -30,10 +31,13 @@ def train_grpo(
     work: Path,
     progress: Callable[[float], None],
 ) -> list[dict[str, float]]:
-    """Train `model` in place on schedule rows id, prompt, meta in their order; return the log by step.
+    """Train `model` in place (with LoRA too: the adapters are merged) on schedule rows id, prompt, meta in their order.
+
+    Returns the log by step.
 
     The rewards are added; `seen` is called with every batch and adds nothing.
-    Goes on from the last whole checkpoint in `work`.
+    Goes on from the last whole checkpoint in `work`. Of several processes each has an equal part of every batch:
+    TRL compares rewards within a group wherever its rows are.
     """
     steps = len(schedule) * params.generations // params.batch
     data = Dataset.from_dict(
@@ -45,8 +49,10 @@ def train_grpo(
         }
     )
     arguments = GRPOConfig(
-        **common_arguments(work, max_steps=steps, save_steps=params.save_steps, seed=params.seed),
-        per_device_train_batch_size=params.batch,
+        **common_arguments(
+            work, max_steps=steps, save_steps=params.save_steps, seed=params.seed, tracker=params.tracker
+        ),
+        per_device_train_batch_size=params.batch // params.num_processes,
         num_generations=params.generations,
         max_completion_length=params.max_completion,
         shuffle_dataset=False,
@@ -66,5 +72,17 @@ def train_grpo(
         train_dataset=data,
         processing_class=tokenizer,
         reward_funcs=[*rewards, seen],
+        peft_config=_lora(params.lora_rank) if params.lora_rank else None,
     )
-    return train(trainer, work, progress)
+    log = train(trainer, work, progress)
+    if params.lora_rank:
+        trainer.model.merge_and_unload()
+    return log
+
+
+def _lora(rank: int) -> LoraConfig:
+    """Adapters (Hu et al. 2021, arXiv 2106.09685) on every linear layer but the output.
+
+    Switched off they leave the model as it began: that is TRL's reference for the KL divergence.
+    """
+    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")

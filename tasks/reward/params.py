@@ -1,9 +1,9 @@
 from pydantic import Field
 
-from tasks.params import Params
+from tasks.tracking import Tracked
 
 
-class RewardParams(Params):
+class RewardParams(Tracked):
     """The reward model: which of two answers is preferred."""
 
     max_steps: int = Field(200, ge=1, description="optimizer steps at most")

@@ -12,7 +12,7 @@ def train_reward_model(pairs: Artifact, sft: Artifact, params: RewardParams) -> 
     """Train a reward model from the SFT model.
 
     Returns a folder: model/ (Hugging Face, safetensors), accuracy.json (by source, on held-out pairs,
-    beside a guess by length), log.json.
+    with its 95 % interval, beside a guess by length), log.json.
     """
     import json
 

@@ -46,7 +46,9 @@ def train_reward(
         }
     )
     arguments = RewardConfig(
-        **common_arguments(work, max_steps=steps, save_steps=params.save_steps, seed=params.seed),
+        **common_arguments(
+            work, max_steps=steps, save_steps=params.save_steps, seed=params.seed, tracker=params.tracker
+        ),
         per_device_train_batch_size=params.batch,
         learning_rate=params.learning_rate,
         warmup_steps=max(1, steps // 20),

@@ -2,10 +2,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tasks.params import Params
+from tasks.tracking import Tracked
 
 
-class SftParams(Params):
+class SftParams(Tracked):
     """Supervised training of the model that the reward model and the policies start from."""
 
     model: str | None = Field(

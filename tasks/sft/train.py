@@ -41,7 +41,9 @@ def train_sft(
         }
     )
     arguments = SFTConfig(
-        **common_arguments(work, max_steps=steps, save_steps=params.save_steps, seed=params.seed),
+        **common_arguments(
+            work, max_steps=steps, save_steps=params.save_steps, seed=params.seed, tracker=params.tracker
+        ),
         per_device_train_batch_size=params.batch,
         learning_rate=params.learning_rate,
         lr_scheduler_type="cosine",

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from flows.kat import kat
 from flows.params import KatParams
+from tasks.errors import TrainingError
 
 ROOT = Path(__file__).parents[2]
 TINY: dict[str, Any] = {
@@ -24,7 +25,7 @@ TINY: dict[str, Any] = {
     "sft": {"hidden": 32, "layers": 1, "heads": 2, "max_steps": 8, "save_steps": 4, "batch": 16},
     "density": {"budget": 20},
     "reward": {"max_steps": 4, "batch": 8},
-    "policy": {"max_steps": 2, "batch": 16, "generations": 4, "max_completion": 8},
+    "policy": {"max_steps": 2, "batch": 16, "generations": 4, "max_completion": 8, "allow_weak_reward": True},
     "diversity": {"prompts": 20, "completions": 4, "max_completion": 8, "token_budget": 50},
     "map": {"n_neighbors": 5},
 }
@@ -74,6 +75,13 @@ def test_the_comparison_holds_each_model_with_intervals(checkout: Path) -> None:
         assert reward["low"] <= reward["mean"] <= reward["high"]
         assert reward["n"] == 20
     assert set(comparison["contrasts"]) == {"uniform-sft", "density-sft", "density-uniform"}
+
+
+def test_a_reward_model_at_chance_trains_no_policy(checkout: Path) -> None:
+    before = artifacts(checkout)
+    with pytest.raises(TrainingError, match=r"which is not clear of chance.*--policy\.allow-weak-reward"):
+        again(reward={**TINY["reward"], "learning_rate": 1e-9}, policy={**TINY["policy"], "allow_weak_reward": False})
+    assert artifacts(checkout)["policy"] == before["policy"]
 
 
 def test_no_held_out_prompt_is_trained_on(checkout: Path) -> None:
@@ -146,7 +154,9 @@ def flags(tree: dict[str, Any], prefix: str = "--") -> list[str]:
     found = []
     for name, value in tree.items():
         flag = prefix + name.replace("_", "-")
-        found += flags(value, flag + ".") if isinstance(value, dict) else [flag, str(value)]
+        found += (
+            flags(value, flag + ".") if isinstance(value, dict) else [flag] if value is True else [flag, str(value)]
+        )
     return found
 
 

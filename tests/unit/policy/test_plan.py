@@ -3,18 +3,20 @@
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from pydantic import ValidationError
 from transformers import LlamaForSequenceClassification
 
 from tasks.errors import InputError, TrainingError
 from tasks.models import load_tokenizer, longest_prompt
 from tasks.policy.params import PolicyParams
 from tasks.policy.plan import arm_weights, count_table, draw_schedule, trainable
-from tasks.policy.rewards import Seen, checker_reward, model_reward
+from tasks.policy.rewards import Seen, checker_reward, model_reward, read_seen
 from tasks.rewards import RewardMix
 from tasks.scoring import score_answers
 from tasks.sft.scratch import small_llama, train_tokenizer
@@ -108,19 +110,43 @@ def test_what_was_seen_survives_a_kill_and_a_repeated_step_counts_once(
         state = SimpleNamespace(global_step=number)
         assert seen(completions=ids, id=ids, text=ids, trainer_state=state) == [0.0] * len(ids)
 
-    seen = Seen(tmp_path / "work", 2)
+    seen = Seen(tmp_path / "work")
     step(seen, 0, ["a", "a"])
     step(seen, 1, ["b", "b"])
-    with (tmp_path / "work/seen.jsonl").open("a") as torn:
-        torn.write('\n{"step": 2, "ids": ["a')
-    again = Seen(tmp_path / "work", 2)
+    with (tmp_path / "work/seen-0000.jsonl").open("a") as torn:
+        torn.write('\n{"step": 2, "rows": [{"id": "a')
+    again = Seen(tmp_path / "work")
     step(again, 1, ["b", "b"])
     step(again, 2, ["b", "b"])
-    assert again.groups() == {"a": 1.0, "b": 2.0}
+    steps = read_seen(tmp_path / "work")
+    assert {step: [row["id"] for row in rows] for step, rows in steps.items()} == {
+        0: ["a"] * 2,
+        1: ["b"] * 2,
+        2: ["b"] * 2,
+    }
     table, _ = trainable(*tables, TOKENIZER, 20)
     schedule = table[np.array([0, 1, 1])]
-    counts = count_table("uniform", table, schedule, again, seed=0)
+    counts = count_table("uniform", table, schedule, steps, PolicyParams(batch=2, generations=2))
     assert counts.select("id", "drawn", "seen").rows() == [("a", 1, 1.0), ("b", 2, 2.0)]
+
+
+def test_what_several_processes_saw_is_one_batch_in_their_order(tmp_path: Path) -> None:
+    state = SimpleNamespace(global_step=0)
+    for rank in (1, 0):
+        Seen(tmp_path, rank)(completions=["x"], id=[f"of {rank}"], text=["p"], trainer_state=state)
+    assert [row["id"] for row in read_seen(tmp_path)[0]] == ["of 0", "of 1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"num_processes": 2}, "add --policy.launcher accelerate"),
+        ({"num_processes": 3, "launcher": "accelerate"}, "batch=64 must be a multiple of num_processes=3"),
+    ],
+)
+def test_processes_that_cannot_share_a_batch_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        PolicyParams(**given)
 
 
 def test_prompt_and_completion_fit_the_models_positions() -> None:

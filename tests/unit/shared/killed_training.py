@@ -1,6 +1,7 @@
 """A small training run that kills its own process in the middle: `python killed_training.py KIND WORK OUT STEP`.
 
-KIND sft, reward or grpo; WORK the trainer's folder; OUT a safetensors file; STEP 0 never kills.
+KIND sft, reward, grpo or lora; WORK the trainer's folder; OUT a folder for each process's weights; STEP 0 never kills.
+Under torchrun grpo runs in several processes, of which the last is killed.
 """
 
 import os
@@ -16,15 +17,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.models import load_causal_lm, save_model
 from tasks.policy.params import PolicyParams
-from tasks.policy.rewards import Seen
+from tasks.policy.rewards import Seen, read_seen
 from tasks.policy.train import train_grpo
 from tasks.reward.params import RewardParams
 from tasks.reward.train import train_reward
+from tasks.runtime import rank
 from tasks.sft.params import SftParams
 from tasks.sft.scratch import small_llama, train_tokenizer
 from tasks.sft.train import train_sft
 
 STEPS = 6
+PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def main(kind: str, work: Path, out: Path, kill_at: int) -> None:
@@ -35,7 +38,7 @@ def main(kind: str, work: Path, out: Path, kill_at: int) -> None:
     model = small_llama(tokenizer, hidden=16, layers=1, heads=2, positions=64, seed=0)
 
     def watch(share: float) -> None:
-        if kill_at and round(share * STEPS) == kill_at:
+        if kill_at and round(share * STEPS) == kill_at and rank() == PROCESSES - 1:
             os.kill(os.getpid(), signal.SIGKILL)
 
     if kind == "sft":
@@ -46,10 +49,12 @@ def main(kind: str, work: Path, out: Path, kill_at: int) -> None:
         pairs = pl.DataFrame({"prompt": prompts, "chosen": prompts[::-1], "rejected": ["no"] * 40})
         train_reward(model, tokenizer, pairs, RewardParams(max_steps=STEPS, save_steps=2, batch=4), work, watch)
     else:
-        save_model(work / "start", model, tokenizer)  # TRL loads the reference model from the folder
-        model = load_causal_lm(work / "start")
-        grpo(model, tokenizer, prompts, work, watch)
-    save_file({name: value.clone() for name, value in model.state_dict().items()}, out)
+        start = work / f"start-{rank()}"  # TRL loads the reference model from the folder
+        save_model(start, model, tokenizer)
+        model = load_causal_lm(start)
+        grpo(model, tokenizer, prompts, work, watch, lora_rank=4 if kind == "lora" else 0)
+    out.mkdir(exist_ok=True)
+    save_file({name: value.clone() for name, value in model.state_dict().items()}, out / f"{rank()}.safetensors")
 
 
 def classifier(model: PreTrainedModel) -> PreTrainedModel:
@@ -60,16 +65,28 @@ def classifier(model: PreTrainedModel) -> PreTrainedModel:
     return LlamaForSequenceClassification(model.config)
 
 
-def grpo(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], work: Path, watch) -> None:
-    params = PolicyParams(max_steps=STEPS, save_steps=2, batch=8, generations=4, max_completion=4, learning_rate=1e-2)
+def grpo(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[str], work: Path, watch, lora_rank: int
+) -> None:
+    params = PolicyParams(
+        max_steps=STEPS,
+        save_steps=2,
+        batch=8,
+        generations=4,
+        max_completion=4,
+        learning_rate=1e-2,
+        lora_rank=lora_rank,
+        launcher="accelerate" if PROCESSES > 1 else "none",
+        num_processes=PROCESSES,
+    )
     schedule = pl.DataFrame({"id": [str(i) for i in range(12)], "prompt": prompts[:12], "meta": [None] * 12})
-    seen = Seen(work, params.generations)
 
     def long_answers(completions: list[str], **_: object) -> list[float]:
         return [float(len(answer)) for answer in completions]
 
-    train_grpo(model, tokenizer, schedule, [long_answers], seen, params, work, watch)
-    assert seen.groups() == {str(i): 1.0 for i in range(12)}, seen.groups()
+    train_grpo(model, tokenizer, schedule, [long_answers], Seen(work, rank()), params, work, watch)
+    seen = [row["id"] for _, step in sorted(read_seen(work).items()) for row in step]
+    assert seen == [str(i) for i in range(12) for _ in range(4)], seen
 
 
 if __name__ == "__main__":
