@@ -46,7 +46,7 @@ def embedded(
 
 
 def one_by_one(shards: list[Artifact], model: Artifact, encoding: Encoding) -> list[Artifact]:
-    """One shard after the other: each takes all cores."""
+    """One shard after the other: each may take all cores."""
     return [encode_shard(shard, model, encoding) for shard in shards]
 
 

@@ -1,7 +1,7 @@
 """The flows' own parameters: the stages' together, with presets."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -34,6 +34,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 class MainParams(Params):
     """What the main flow and the experiment have in common."""
 
+    defaults: ClassVar[dict[str, Any]] = {}
+    """Of single fields of stages, where a flow's differ."""
+
     preset: Literal["demo", "full"] = Field("demo", description="sizes to begin from; what is given besides wins")
     arms: list[Arm] = Field(
         ["uniform", "density"],
@@ -54,7 +57,7 @@ class MainParams(Params):
     def _fill_in_preset(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        return merged(PRESETS.get(str(given.get("preset", "demo")), {}), given)
+        return merged(merged(cls.defaults, PRESETS.get(str(given.get("preset", "demo")), {})), given)
 
     @field_validator("arms")
     @classmethod
@@ -75,6 +78,7 @@ class KatParams(MainParams):
 class ExperimentParams(MainParams):
     """Preference pairs in; for every arm and seed a policy, and the test of what density does, out."""
 
+    defaults: ClassVar[dict[str, Any]] = {"diversity": {"completions": 16}}
     out: Path = Field(Path("data/out/experiment"), description="folder for the results, under stable names")
     arms: list[Arm] = Field(
         ["uniform", "density", "placebo"],
@@ -82,7 +86,6 @@ class ExperimentParams(MainParams):
         description=str(MainParams.model_fields["arms"].description),
     )
     seeds: int = Field(8, ge=1, description="training seeds of each arm, paired over arms; six can tell at the least")
-    diversity: DiversityParams = DiversityParams(completions=16)
 
 
 class LambdaTermsParams(RunParams):

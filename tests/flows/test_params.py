@@ -3,7 +3,7 @@
 import pytest
 
 from flows.cli import parse
-from flows.params import PRESETS, KatParams, SampleRareParams, merged
+from flows.params import PRESETS, ExperimentParams, KatParams, SampleRareParams, merged
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -44,3 +44,10 @@ def test_help_lists_every_stage_with_its_descriptions(capsys: pytest.CaptureFixt
     for stage in ("terms", "pairs", "sft", "embed", "density", "reward", "policy", "diversity", "map"):
         assert f"--{stage}." in text
     assert text.startswith("usage: python -m flows.kat")
+
+
+def test_one_flag_of_a_stage_leaves_the_experiments_own_defaults() -> None:
+    assert ExperimentParams().diversity.completions == 16
+    some = parse(ExperimentParams, ["--diversity.prompts", "50"], "experiment").diversity
+    assert (some.prompts, some.completions) == (50, 16)
+    assert parse(ExperimentParams, ["--diversity.completions", "4"], "experiment").diversity.completions == 4
