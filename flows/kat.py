@@ -1,7 +1,7 @@
-"""The main flow: from preference pairs to two trained policies, their comparison and a map.
+"""The main flow: from preference pairs to trained policies, their comparison and a map.
 
 terms ─┐
-       ├→ pairs → prompts → sft → embed → density → reward → policy (uniform | density) → diversity → map
+       ├→ pairs → prompts → sft → embed → density → reward → policy (arms) → diversity → map
 hub ───┘
 """
 
@@ -9,14 +9,17 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from prefect import flow
+from prefect import flow, unmapped
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.cli import publish_until, run
 from flows.embed import embedded
 from flows.params import KatParams, MainParams
 from tasks.artifact import Artifact
 from tasks.density.task import weigh_by_density
+from tasks.diversity.params import SpreadBy
 from tasks.diversity.task import compare_models, measure_model, sample_model
+from tasks.embed.params import POLICY
 from tasks.embed.task import embedding_model
 from tasks.pairs.task import collect_pairs, needs_terms, resolve_sources
 from tasks.policy.params import Arm, PolicyParams
@@ -42,6 +45,11 @@ class Prepared(NamedTuple):
     embeddings: Artifact
     density: Artifact
     reward: Artifact
+
+    @property
+    def to_train_on(self) -> tuple[Artifact, Artifact, Artifact, Artifact]:
+        """What `train_policy` is given of them."""
+        return self.prompts, self.density.part("weights.parquet"), self.sft, self.reward
 
 
 Stages = Iterator[tuple[str, dict[str, Artifact]]]
@@ -89,8 +97,22 @@ def stages(p: KatParams) -> Stages:
 
 def trained(made: Prepared, arms: list[Arm], runs: list[PolicyParams]) -> dict[str, list[Artifact]]:
     """Each arm's policies, one for each run; runs differ by their seed."""
-    weights = made.density.part("weights.parquet")
-    return {arm: [train_policy(arm, made.prompts, weights, made.sft, made.reward, run) for run in runs] for arm in arms}
+    places = runs[0].side_by_side
+    runner: ThreadPoolTaskRunner[Artifact] = ThreadPoolTaskRunner(max_workers=places)
+    train = at_once.with_options(task_runner=runner) if places > 1 else in_turn  # type: ignore[arg-type]
+    policies = train([arm for arm in arms for _ in runs], runs * len(arms), made)
+    return {arm: policies[at * len(runs) :][: len(runs)] for at, arm in enumerate(arms)}
+
+
+def in_turn(arms: list[Arm], runs: list[PolicyParams], made: Prepared) -> list[Artifact]:
+    """One policy after the other, each with all that the machine has."""
+    return [train_policy(arm, *made.to_train_on, run) for arm, run in zip(arms, runs, strict=True)]
+
+
+@flow(name="train-policies", flow_run_name="train {runs[0].side_by_side} policies at once")
+def at_once(arms: list[Arm], runs: list[PolicyParams], made: Prepared) -> list[Artifact]:
+    """As many policies at once as the runner has threads; each trains in a process of its own."""
+    return train_policy.map(arms, *map(unmapped, made.to_train_on), runs).result()
 
 
 def compared(made: Prepared, policies: dict[str, list[Artifact]], runs: list[PolicyParams], p: MainParams) -> Artifact:
@@ -102,8 +124,9 @@ def compared(made: Prepared, policies: dict[str, list[Artifact]], runs: list[Pol
         for model, run in zip(of, runs, strict=True)
     ]
     base = said[0][2]
+    spread_by: SpreadBy = "minilm" if p.embed.encoder == POLICY else "sft"
     measured = [
-        measure_model(name, samples, base, p.policy.reward, p.diversity.token_budget, draw)
+        measure_model(name, samples, base, made.sft, spread_by, p.policy.reward, p.diversity.token_budget, draw)
         for name, draw, samples in said
     ]
     every = [policy for of in policies.values() for policy in of]

@@ -39,7 +39,7 @@ class MainParams(Params):
 
     preset: Literal["demo", "full"] = Field("demo", description="sizes to begin from; what is given besides wins")
     arms: list[Arm] = Field(
-        ["uniform", "density"],
+        ["uniform", "density", "placebo"],
         min_length=1,
         description="ways of choosing prompts to train: uniform, by density, or placebo (the same weights, permuted)",
     )
@@ -68,7 +68,7 @@ class MainParams(Params):
 
 
 class KatParams(MainParams):
-    """Preference pairs in; two trained policies, their comparison and a map out."""
+    """Preference pairs in; trained policies, their comparison and a map out."""
 
     until: Stage = Field("map", description="the last stage to run")
     out: Path = Field(Path("data/out/kat"), description="folder for the results, under stable names")
@@ -80,11 +80,6 @@ class ExperimentParams(MainParams):
 
     defaults: ClassVar[dict[str, Any]] = {"diversity": {"completions": 16}}
     out: Path = Field(Path("data/out/experiment"), description="folder for the results, under stable names")
-    arms: list[Arm] = Field(
-        ["uniform", "density", "placebo"],
-        min_length=1,
-        description=str(MainParams.model_fields["arms"].description),
-    )
     seeds: int = Field(8, ge=1, description="training seeds of each arm, paired over arms; six can tell at the least")
 
 

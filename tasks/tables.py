@@ -19,6 +19,7 @@ PAIRS = {
     "rejected": pl.String,
     "split": pl.String,
 }
+WRITERS = {"model_chosen": pl.String, "model_rejected": pl.String}
 PROMPTS = {"id": pl.String, "prompt": pl.String, "source": pl.String, "count": pl.Int64}
 WEIGHTS = {"id": pl.String, "density": pl.Float64, "weight": pl.Float64}
 

@@ -27,6 +27,11 @@ class Samples:
     answers: list[list[str]]
     scores: NDArray[np.float64]
 
+    @property
+    def texts(self) -> list[str]:
+        """Each answer once, in order of its text."""
+        return sorted({answer for answers in self.answers for answer in answers})
+
 
 @dataclass(frozen=True)
 class Base:

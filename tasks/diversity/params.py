@@ -1,6 +1,11 @@
+from typing import Literal
+
 from pydantic import Field
 
 from tasks.params import Params
+
+SpreadBy = Literal["minilm", "sft"]
+"""Whose vectors tell how far answers spread: not those that the weights came from."""
 
 
 class DiversityParams(Params):

@@ -50,13 +50,18 @@ def training_verdict(contrast: Mapping[str, Any]) -> str:
 
 
 def reward_model_verdict(by_source: Sequence[Mapping[str, Any]]) -> str:
-    """Whether the reward model knows more than length does, on held-out pairs."""
+    """Whether the reward model knows more than length does, and who wrote an answer, on held-out pairs."""
     whole = by_source[0]
-    beats = whole["accuracy"] > whole["length_only"]
-    said = "it beats length" if beats else "IT DOES NOT BEAT LENGTH: do not trust its scores"
+    shortcuts = {"length": whole["length_only"], "who wrote it": whole["writer_only"]}
+    known = {name: share for name, share in shortcuts.items() if share is not None}
+    lost = [name.upper() for name, share in known.items() if whole["accuracy"] <= share]
+    said = (
+        f"IT DOES NOT BEAT {' OR '.join(lost)}: do not trust its scores" if lost else f"it beats {' and '.join(known)}"
+    )
+    guesses = ", ".join(f"a guess by {name} {share:.1%}" for name, share in known.items())
     return (
         f"The reward model puts {whole['accuracy']:.1%} of {whole['pairs']} held-out pairs in the right order, "
-        f"a guess by length {whole['length_only']:.1%}: {said}."
+        f"{guesses}: {said}."
     )
 
 
@@ -127,6 +132,16 @@ def write_report(
         "",
         *_table(_figure_rows(comparison["schedule"])),
         "",
+        "## What the reward model knows",
+        "",
+        "Held-out pairs in the right order, beside guesses by length and by which model wrote an answer:",
+        "",
+        *_table([_accuracy_row(of, "source") for of in reward["by_source"]]),
+        "",
+        "By how many characters longer the chosen answer is; who goes by length falls or rises from row to row:",
+        "",
+        *_table([_accuracy_row(of, "longer_by") for of in reward["by_length"]]),
+        "",
         "## What the weights favour",
         "",
         f"Effective sample size {density['ess_share']:.2f} of the prompts at α = {density['alpha']:.2f}, "
@@ -185,6 +200,16 @@ def _contrast_rows(comparison: Mapping[str, Any], name: str) -> list[dict[str, s
         }
         for metric, of in comparison["contrasts"][name].items()
     ]
+
+
+def _accuracy_row(of: Mapping[str, Any], first: str) -> dict[str, str]:
+    guesses = {name: _share(of[name]) for name in ("length_only", "writer_only") if name in of}
+    right = f"{of['accuracy']:.1%} [{of['low']:.1%}, {of['high']:.1%}]"
+    return {first: str(of[first]), "pairs": str(of["pairs"]), "accuracy": right, **guesses}
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
 
 
 def _seeds(count: int) -> str:

@@ -2,7 +2,7 @@
 
 from tasks.artifact import Artifact, new_artifact
 from tasks.caching import cached_task
-from tasks.diversity.params import DiversityParams
+from tasks.diversity.params import DiversityParams, SpreadBy
 from tasks.reporting import log_line, progress, show_markdown, show_table
 from tasks.rewards import RewardMix
 
@@ -56,7 +56,14 @@ def sample_model(
 
 @cached_task("measure {name}, draw {draw}")
 def measure_model(
-    name: str, samples: Artifact, base: Artifact, mix: RewardMix, token_budget: int, draw: int
+    name: str,
+    samples: Artifact,
+    base: Artifact,
+    sft: Artifact,
+    spread_by: SpreadBy,
+    mix: RewardMix,
+    token_budget: int,
+    draw: int,
 ) -> Artifact:
     """Measure one model's answers. base: the SFT model's, which say what is good.
 
@@ -66,15 +73,14 @@ def measure_model(
 
     from tasks.diversity.measure import Base, measure, read_samples
     from tasks.diversity.metrics import vocabulary_ratios
-    from tasks.minilm import minilm_folder
+    from tasks.diversity.vectors import answer_vectors
     from tasks.runtime import torch_threads
-    from tasks.sentences import encode_sentences
 
     with torch_threads(), progress(f"measure {name}") as show:
         metas, said = read_samples(samples.path)
-        texts = sorted({answer for answers in said.answers for answer in answers})
-        vectors = dict(zip(texts, encode_sentences(minilm_folder(), texts, show=show), strict=True))
-        measures = measure(metas, said, Base.of(read_samples(base.path)[1], metas), vectors, mix)
+        _, by_sft = read_samples(base.path)
+        vectors = answer_vectors(spread_by, said.texts, by_sft.texts, sft.path / "model", show)
+        measures = measure(metas, said, Base.of(by_sft, metas), vectors, mix)
         ratios = vocabulary_ratios([answer for answers in said.answers for answer in answers], token_budget)
     with new_artifact("diversity", "measures") as out:
         out.path.mkdir()

@@ -44,7 +44,7 @@ def encode(texts: pl.DataFrame, folder: Path, encoding: Encoding, show: Callable
 def _by_language_model(
     said: list[list[str]], folder: Path, encoding: Encoding, show: Callable[[float], None]
 ) -> Encoded:
-    from tasks.embed.policy import load_states_model, mean_states, tokenize
+    from tasks.states import load_states_model, mean_states, tokenize
 
     model = load_states_model(folder)
     tokens, truncated = tokenize(folder, said, model)

@@ -11,9 +11,10 @@ from tasks.checker import has_checker
 from tasks.errors import InputError
 from tasks.pairs.shapes import ShapeError, texts_of
 from tasks.rows import Met
+from tasks.tables import WRITERS
 
 NEEDED = ("prompt", "chosen", "rejected")
-COLUMNS = (*NEEDED, "source", "src", "id", "meta", "margin", "score_chosen", "score_rejected")
+COLUMNS = (*NEEDED, *WRITERS, "source", "src", "id", "meta", "margin", "score_chosen", "score_rejected")
 """All that is read of a row."""
 
 
@@ -28,6 +29,8 @@ class Pair:
     id: str = ""
     margin: float | None = None
     meta: str | None = None
+    model_chosen: str | None = None
+    model_rejected: str | None = None
 
     @property
     def content_id(self) -> str:
@@ -62,7 +65,8 @@ def pair_of(met: Met, *, default_source: str, max_chars: int) -> Pair:
     name = str(given_id) if isinstance(given_id, str | int) else ""
     if name:
         _check_text("id", name, max_chars)
-    return Pair(source, prompt, chosen, rejected, name, _margin(row), _meta(row.get("meta")))
+    writers = [_writer(row.get(column)) for column in WRITERS]
+    return Pair(source, prompt, chosen, rejected, name, _margin(row), _meta(row.get("meta")), *writers)
 
 
 def stop_at(met: Met, problem: BadRowError) -> InputError:
@@ -100,6 +104,11 @@ def _margin(row: Mapping[str, Any]) -> float | None:
     except (KeyError, TypeError, ValueError):
         return None
     return margin if math.isfinite(margin) else None
+
+
+def _writer(name: Any) -> str | None:
+    """Which model wrote an answer, where the row says so."""
+    return name if isinstance(name, str) and name.strip() and name.isprintable() else None
 
 
 def _meta(meta: Any) -> str | None:

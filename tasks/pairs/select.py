@@ -7,6 +7,7 @@ import polars as pl
 
 from tasks.pairs.rows import Pair
 from tasks.prompt_identity import normalised, split_of
+from tasks.tables import WRITERS
 
 SCHEMA = {
     "id": pl.String,
@@ -16,9 +17,10 @@ SCHEMA = {
     "rejected": pl.String,
     "meta": pl.String,
     "margin": pl.Float64,
+    **WRITERS,
 }
 SAID = ["prompt", "chosen", "rejected"]
-COLUMNS = ["id", "source", *SAID, "split", "meta", "margin"]
+COLUMNS = ["id", "source", *SAID, "split", "meta", "margin", *WRITERS]
 
 
 def as_table(pairs: Sequence[Pair]) -> pl.DataFrame:

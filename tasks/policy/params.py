@@ -2,6 +2,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from tasks.params import HOW
 from tasks.rewards import RewardMix
 from tasks.tracking import Tracked
 
@@ -16,7 +17,7 @@ class PolicyParams(Tracked):
     over tokens is each process's own).
     """
 
-    max_steps: int = Field(160, ge=1, description="optimizer steps of each arm at most")
+    max_steps: int = Field(100, ge=1, description="optimizer steps of each arm at most")
     max_tokens: int | None = Field(
         600_000, ge=1, description="tokens to train on at most, padding aside: what bounds a run on long texts"
     )
@@ -43,10 +44,21 @@ class PolicyParams(Tracked):
         False, description="train even where the reward model's held-out accuracy is not clear of chance"
     )
     launcher: Literal["none", "accelerate"] = Field(
-        "none", description="none: in this process; accelerate: in processes of their own, on a GPU each or on the CPU"
+        "none",
+        json_schema_extra=HOW,
+        description="none: in this process; accelerate: in processes of their own, on a GPU each or on the CPU",
     )
     num_processes: int = Field(1, ge=1, description="processes that share every batch; more than one need accelerate")
-    save_steps: int = Field(40, ge=1, description="steps between checkpoints")
+    side_by_side: int = Field(
+        1,
+        ge=1,
+        json_schema_extra=HOW,
+        description="policies trained at once, each in processes of its own, on GPUs of its own or its share of cores",
+    )
+    vllm: bool = Field(
+        False, description="sample with vLLM on the GPUs that train; a killed run then goes on, but not to the last bit"
+    )
+    save_steps: int = Field(25, ge=1, description="steps between checkpoints")
     seed: int = Field(0, ge=0, description="seed of the schedule and of sampling")
 
     @model_validator(mode="after")

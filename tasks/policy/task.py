@@ -33,7 +33,8 @@ def train_policy(
             params=params,
         )
         with progress(f"GRPO, {arm}") as show:
-            (train_in_processes if params.launcher == "accelerate" else train_arm)(job, show)
+            apart = params.launcher == "accelerate" or params.side_by_side > 1
+            (train_in_processes if apart else train_arm)(job, show)
         written = lambda name: json.loads((out.path / f"{name}.json").read_text())  # noqa: E731
         rewards = [entry["reward"] for entry in written("log") if "reward" in entry]
         shown = {**written("settings"), "reward at first": rewards[0], "reward at last": rewards[-1]}

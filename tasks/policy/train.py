@@ -6,15 +6,18 @@ a group's deviation and token losses not by a completion's length (Dr. GRPO), si
 prompts, which is what the arms are to differ in.
 """
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+import torch
 from datasets import Dataset
 from peft import LoraConfig
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer
 
+from tasks.errors import InputError
 from tasks.policy.params import PolicyParams
 from tasks.policy.rewards import RewardFunction, Seen
 from tasks.prompting import as_prompt
@@ -37,8 +40,10 @@ def train_grpo(
 
     The rewards are added; `seen` is called with every batch and adds nothing.
     Goes on from the last whole checkpoint in `work`. Of several processes each has an equal part of every batch:
-    TRL compares rewards within a group wherever its rows are.
+    TRL compares rewards within a group wherever its rows are. Raises InputError where vLLM is asked for and not there.
     """
+    if params.vllm:
+        _require_vllm()
     steps = len(schedule) * params.generations // params.batch
     data = Dataset.from_dict(
         {
@@ -65,6 +70,8 @@ def train_grpo(
         scale_rewards=params.scale_rewards,
         temperature=params.temperature,
         top_k=0,
+        use_vllm=params.vllm,
+        vllm_mode="colocate",
     )
     trainer = GRPOTrainer(
         model=model,
@@ -78,6 +85,14 @@ def train_grpo(
     if params.lora_rank:
         trainer.model.merge_and_unload()
     return log
+
+
+def _require_vllm() -> None:
+    if importlib.util.find_spec("vllm") is None or not torch.cuda.is_available():
+        raise InputError(
+            "--policy.vllm needs a GPU and the package vllm (pip install 'katflow[vllm]'), and one of them is missing. "
+            "Leave the flag out: TRL then samples by itself."
+        )
 
 
 def _lora(rank: int) -> LoraConfig:

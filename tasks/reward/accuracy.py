@@ -1,4 +1,4 @@
-"""How often a reward model prefers the chosen answer, beside what length alone would say."""
+"""How often a reward model prefers the chosen answer, beside what shortcuts would say: length, and who wrote it."""
 
 import math
 from typing import Any
@@ -7,25 +7,47 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tasks.tables import WRITERS
+
 Z = 1.959964  # of a normal deviate, 95 % within ±z
+BINS = 5
+
+Doubles = NDArray[np.float64]
 
 
-def accuracy_by_source(
-    pairs: pl.DataFrame, chosen: NDArray[np.float64], rejected: NDArray[np.float64], longer_is_better: bool
-) -> list[dict[str, Any]]:
-    """Rows {source, pairs, accuracy, low, high, length_only}, the first over all sources.
+def accuracy_by_source(pairs: pl.DataFrame, margin: Doubles, learnt: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows {source, pairs, accuracy, low, high, length_only, writer_only}, the first over all sources.
 
-    pairs: n rows with source, chosen, rejected.  chosen, rejected: scores [n].  A tie counts one half.
-    low, high: the 95 % interval of the accuracy.
+    pairs, learnt: held-out and training rows with source, chosen, rejected, model_chosen, model_rejected.
+    margin: [n] scores of chosen less those of rejected.  low, high: the 95 % interval of the accuracy.
+    length_only, writer_only: the accuracy of guesses that know an answer's length, or the name of the model that wrote
+    it, and what training pairs tell of these; the latter None where no pair says who wrote it.  A tie counts one half.
     """
-    sign = 1 if longer_is_better else -1
+    sign = 1 if longer_is_better(learnt) else -1
     scored = pairs.select(
         "source",
-        right=_right(chosen - rejected),
+        right=_right(margin),
         right_by_length=_right(sign * length_difference(pairs)),
+        right_by_writer=_right(writer_difference(pairs, learnt)),
+        named=pl.col("model_chosen").is_not_null() & pl.col("model_rejected").is_not_null(),
     )
     parts = [("all", scored), *((str(source), part) for (source,), part in sorted(scored.group_by("source")))]
-    return [_row(source, part) for source, part in parts]
+    return [{"source": source} | _row(part) for source, part in parts]
+
+
+def accuracy_by_length(pairs: pl.DataFrame, margin: Doubles) -> list[dict[str, Any]]:
+    """Rows {longer_by, pairs, accuracy, low, high}: fifths of the pairs by how much longer the chosen answer is.
+
+    longer_by: "-120 … -13", characters of chosen less those of rejected.  Equal differences stay together.
+    A model that goes by length is right in the last rows and wrong in the first, or the other way round.
+    """
+    scored = pl.DataFrame({"right": _right(margin), "longer": length_difference(pairs)})
+    rank = scored["longer"].rank("min").to_numpy() - 1
+    fifths = scored.with_columns(fifth=rank * BINS // max(1, len(scored))).sort("longer").partition_by("fifth")
+    return [
+        {"longer_by": f"{part['longer'].to_list()[0]} … {part['longer'].to_list()[-1]}"} | _accuracy(part)
+        for part in fifths
+    ]
 
 
 def wilson_interval(share: float, n: int) -> tuple[float, float]:
@@ -40,25 +62,40 @@ def longer_is_better(pairs: pl.DataFrame) -> bool:
     return bool(_right(length_difference(pairs)).mean() >= 0.5)
 
 
-def length_difference(pairs: pl.DataFrame) -> NDArray[np.float64]:
+def writer_difference(pairs: pl.DataFrame, learnt: pl.DataFrame) -> Doubles:
+    """How much oftener the writer of chosen won in training pairs than that of rejected, in shares, [n].
+
+    0 where a pair does not say who wrote it, or one of the two was never met.
+    """
+    met = pl.concat(
+        [learnt.select(model=column, won=pl.lit(won)) for column, won in zip(WRITERS, (1.0, 0.0), strict=True)]
+    )
+    share = met.drop_nulls("model").group_by("model").agg(pl.mean("won"))
+    of = dict(zip(share["model"], share["won"], strict=True))
+    chosen, rejected = (pairs[column].replace_strict(of, default=None, return_dtype=pl.Float64) for column in WRITERS)
+    return (chosen - rejected).fill_null(0.0).to_numpy()
+
+
+def length_difference(pairs: pl.DataFrame) -> Doubles:
     """Characters of chosen less characters of rejected, [n]."""
     return (
         pairs["chosen"].str.len_chars().cast(pl.Int64) - pairs["rejected"].str.len_chars().cast(pl.Int64)
     ).to_numpy()
 
 
-def _row(source: str, part: pl.DataFrame) -> dict[str, Any]:
-    accuracy = float(part["right"].to_numpy().mean())
-    low, high = wilson_interval(accuracy, len(part))
+def _row(part: pl.DataFrame) -> dict[str, Any]:
     return {
-        "source": source,
-        "pairs": len(part),
-        "accuracy": accuracy,
-        "low": low,
-        "high": high,
+        **_accuracy(part),
         "length_only": float(part["right_by_length"].to_numpy().mean()),
+        "writer_only": float(part["right_by_writer"].to_numpy().mean()) if part["named"].any() else None,
     }
 
 
-def _right(margin: NDArray[np.float64]) -> NDArray[np.float64]:
+def _accuracy(part: pl.DataFrame) -> dict[str, Any]:
+    accuracy = float(part["right"].to_numpy().mean())
+    low, high = wilson_interval(accuracy, len(part))
+    return {"pairs": len(part), "accuracy": accuracy, "low": low, "high": high}
+
+
+def _right(margin: Doubles) -> Doubles:
     return np.where(margin == 0, 0.5, (margin > 0).astype(float))

@@ -11,25 +11,25 @@ from tasks.reward.params import RewardParams
 def train_reward_model(pairs: Artifact, sft: Artifact, params: RewardParams) -> Artifact:
     """Train a reward model from the SFT model.
 
-    Returns a folder: model/ (Hugging Face, safetensors), accuracy.json (by source, on held-out pairs,
-    with its 95 % interval, beside a guess by length), log.json.
+    Returns a folder: model/ (Hugging Face, safetensors), accuracy.json (on held-out pairs, by source, with its 95 %
+    interval, beside guesses by length and by who wrote an answer; and by difference of length), log.json.
     """
     import json
 
     import torch
 
     from tasks.models import load_reward_model, load_tokenizer, save_model
-    from tasks.reward.accuracy import accuracy_by_source, longer_is_better
+    from tasks.reward.accuracy import accuracy_by_length, accuracy_by_source
     from tasks.reward.train import short_enough, train_reward
     from tasks.runtime import device, torch_threads
     from tasks.scoring import score_answers
-    from tasks.tables import PAIRS, read_table
+    from tasks.tables import PAIRS, WRITERS, read_table
 
     with torch_threads(), new_artifact("reward", "reward") as out:
         torch.manual_seed(params.seed)
         tokenizer = load_tokenizer(sft.path / "model")
         model = load_reward_model(sft.path / "model", pad_token_id=tokenizer.pad_token_id).to(device())
-        every = read_table(pairs.path, PAIRS)
+        every = read_table(pairs.path, PAIRS | WRITERS)
         kept = short_enough(model, tokenizer, every, params.max_length)
         learnt, held_out = kept.filter(split="train"), kept.filter(split="eval")
         if held_out.is_empty():
@@ -42,11 +42,13 @@ def train_reward_model(pairs: Artifact, sft: Artifact, params: RewardParams) -> 
         prompts = held_out["prompt"].to_list()
         chosen = score_answers(model, tokenizer, prompts, held_out["chosen"].to_list())
         rejected = score_answers(model, tokenizer, prompts, held_out["rejected"].to_list())
-        by_source = accuracy_by_source(held_out, chosen, rejected, longer_is_better(learnt))
+        by_source = accuracy_by_source(held_out, chosen - rejected, learnt)
+        by_length = accuracy_by_length(held_out, chosen - rejected)
         accuracy = {
             "pairs": len(every),
             "too_long": len(every) - len(kept),
             "by_source": by_source,
+            "by_length": by_length,
         }
         save_model(out.path / "model", model, tokenizer)
         (out.path / "accuracy.json").write_text(json.dumps(accuracy, indent=1))
@@ -56,4 +58,5 @@ def train_reward_model(pairs: Artifact, sft: Artifact, params: RewardParams) -> 
             by_source,
             f"Held-out pairs put in the right order; {accuracy['too_long']} pairs too long and left out",
         )
+        show_table("reward-accuracy-by-length", by_length, "The same by how many characters longer the chosen one is")
     return out.sealed()

@@ -78,3 +78,18 @@ def test_another_seed_trains_only_what_is_new_and_kat_shares_the_first(
     assert len(after - before) == 2
     kat(KatParams.model_validate({**TINY, "until": "policy"}))
     assert {path.name for path in (made / "data/policy").glob("[!.]*")} == after
+
+
+def test_policies_train_side_by_side_and_spread_is_judged_by_another_encoder(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(made)
+    policy = {**SMALL["policy"], "side_by_side": 2}
+    given = {**SMALL, "arms": ["uniform", "density"], "policy": policy, "embed": {"encoder": "minilm"}}
+    before = {path.name for path in (made / "data/policy").glob("[!.]*")}
+    experiment(ExperimentParams.model_validate(given))
+    new = {path.name for path in (made / "data/policy").glob("[!.]*")} - before
+    manifests = [json.loads((made / f"data/policy/{name}/manifest.json").read_text()) for name in new]
+    assert [made["params"]["arm"] for made in manifests].count("density") == 2
+    measured = [json.loads(path.read_text()) for path in (made / "data/diversity").glob("*/manifest.json")]
+    assert {of["params"]["spread_by"] for of in measured if "spread_by" in of["params"]} == {"minilm", "sft"}

@@ -32,7 +32,7 @@ TINY: dict[str, Any] = {
 STAGES = ["terms", "pairs", "prompts", "sft", "embed", "density", "reward", "policy", "diversity", "prompt_map"]
 FILES = [
     *["pairs.parquet", "prompts.parquet", "embeddings.parquet", "weights.parquet", "sampled_ids.txt"],
-    *["reward_model", "policy_sft", "policy_uniform", "policy_density"],
+    *["reward_model", "policy_sft", "policy_uniform", "policy_density", "policy_placebo"],
     *["comparison.json", "report.md", "embeddings_3d.json", "prompt_map.html"],
 ]
 
@@ -68,13 +68,16 @@ def test_every_result_lies_where_the_readme_says(checkout: Path) -> None:
 
 def test_the_comparison_holds_each_model_with_intervals(checkout: Path) -> None:
     comparison = json.loads((checkout / "data/out/kat/comparison.json").read_text())
-    assert list(comparison["arms"]) == ["sft", "uniform", "density"]
+    assert list(comparison["arms"]) == ["sft", "uniform", "density", "placebo"]
     for metrics in comparison["arms"].values():
         assert {"pass@1", "reward", "distinct_correct", "entropy", "self_bleu", "vocabulary_ratio"} <= set(metrics)
         reward = metrics["reward"]
         assert reward["low"] <= reward["mean"] <= reward["high"]
         assert reward["n"] == 20
-    assert set(comparison["contrasts"]) == {"uniform-sft", "density-sft", "density-uniform"}
+    assert set(comparison["contrasts"]) == {
+        *("uniform-sft", "density-sft", "placebo-sft"),
+        *("density-uniform", "placebo-uniform", "density-placebo"),
+    }
 
 
 def test_a_reward_model_at_chance_trains_no_policy(checkout: Path) -> None:

@@ -1,6 +1,7 @@
 """The comparison against answers whose measures are known, and a report that claims no more."""
 
 import json
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -114,7 +115,17 @@ def test_the_first_decile_is_the_rarest() -> None:
 
 
 DENSITY = {"ess_share": 0.6, "alpha": 2.0, "cap": 20.0, "capped": 0}
-ACCURACY = {"by_source": [{"source": "all", "pairs": 9, "accuracy": 0.7, "length_only": 0.5}]}
+
+
+def accuracy(share: float, by_length: float, by_writer: float | None) -> dict[str, Any]:
+    of = {"pairs": 9, "accuracy": share, "low": 0.4, "high": 0.9}
+    return {
+        "by_source": [{"source": "all", **of, "length_only": by_length, "writer_only": by_writer}],
+        "by_length": [{"longer_by": "-3 … 2", **of}],
+    }
+
+
+ACCURACY = accuracy(0.7, 0.5, None)
 SETTINGS = [{"arm": "uniform", "beta": 0.02, "loss_type": "dr_grpo"}]
 
 
@@ -125,10 +136,22 @@ def test_the_report_shows_what_was_set_and_what_the_weights_favour() -> None:
     assert "| b | 0.50 |" in report
 
 
-def test_the_report_judges_the_reward_model_against_length() -> None:
-    beaten = {"by_source": [{"source": "all", "pairs": 9, "accuracy": 0.5, "length_only": 0.6}]}
-    assert "it beats length" in write_report(WIDE, DENSITY, ACCURACY, SETTINGS)
-    assert "DOES NOT BEAT LENGTH" in write_report(WIDE, DENSITY, beaten, SETTINGS)
+@pytest.mark.parametrize(
+    ("by_length", "by_writer", "said"),
+    [
+        (0.5, None, "a guess by length 50.0%: it beats length."),
+        (0.5, 0.6, "a guess by who wrote it 60.0%: it beats length and who wrote it."),
+        (0.7, None, "IT DOES NOT BEAT LENGTH: do not trust"),
+        (0.5, 0.8, "IT DOES NOT BEAT WHO WROTE IT: do not trust"),
+        (0.8, 0.8, "IT DOES NOT BEAT LENGTH OR WHO WROTE IT: do not trust"),
+    ],
+)
+def test_the_report_judges_the_reward_model_against_shortcuts(
+    by_length: float, by_writer: float | None, said: str
+) -> None:
+    report = write_report(WIDE, DENSITY, accuracy(0.7, by_length, by_writer), SETTINGS)
+    assert said in report
+    assert "| -3 … 2 | 9 | 70.0% [40.0%, 90.0%] |" in report
 
 
 def test_the_report_names_sources_outside_the_band_that_grpo_learns_in() -> None:

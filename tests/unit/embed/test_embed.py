@@ -19,7 +19,6 @@ from tasks.artifact import external
 from tasks.batches import equal_length_batches
 from tasks.embed.encode import encode
 from tasks.embed.params import EmbedParams, Encoding
-from tasks.embed.policy import load_states_model, mean_states, tokenize
 from tasks.embed.task import embedding_model
 from tasks.embed.texts import cut, read_conversations, text_hash, with_hashes
 from tasks.embed.vectors import centred_unit, unit
@@ -27,6 +26,7 @@ from tasks.errors import InputError
 from tasks.minilm import minilm_folder
 from tasks.runtime import faster_threads
 from tasks.sentences import load_sentence_model, token_counts
+from tasks.states import load_states_model, mean_states, tokenize
 
 POSITIONS = 64
 TEXTS = [r"(\.0)(\.0)", r"\.0", r"\.(\.10)0" * 5, "ab" * 20, r"\.\.\.210", "cab", "b"]

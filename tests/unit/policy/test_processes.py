@@ -17,10 +17,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import LlamaForSequenceClassification
 
-from tasks.errors import TrainingError
+from tasks.errors import InputError, TrainingError
 from tasks.models import load_causal_lm, save_model
 from tasks.policy.arm import Job, train_arm
-from tasks.policy.launch import train_in_processes
+from tasks.policy.launch import environment, free_place, train_in_processes
 from tasks.policy.params import PolicyParams
 from tasks.policy.rewards import read_seen
 from tasks.runtime import torch_threads
@@ -135,6 +135,41 @@ def test_two_processes_see_the_groups_of_one(generations: int, make_job: Make) -
     assert load_causal_lm(two.out / "model").num_parameters() > 0
 
 
+def test_an_arm_in_a_process_of_its_own_is_the_same_to_the_last_bit(make_job: Make) -> None:
+    here, apart = make_job("here"), make_job("apart", side_by_side=len(os.sched_getaffinity(0)))
+    with torch_threads(1):
+        train_arm(here, silent)
+    train_in_processes(apart, silent)
+    models = [load_file(job.out / "model/model.safetensors") for job in (here, apart)]
+    assert all((models[0][name] == models[1][name]).all() for name in models[0])
+
+
+def test_arms_side_by_side_have_places_of_their_own(tmp_path: Path) -> None:
+    with free_place(tmp_path, 2) as first, free_place(tmp_path, 2) as second:
+        assert {first, second} == {0, 1}
+        with free_place(tmp_path, 2) as third:
+            assert third == 0
+    with free_place(tmp_path, 2) as again:
+        assert again == 0
+
+
+def test_a_place_holds_its_gpus_and_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = len(os.sched_getaffinity(0))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
+    two = PolicyParams(num_processes=2, launcher="accelerate", side_by_side=2)
+    given = [environment(two, place) for place in (0, 1)]
+    assert [of["CUDA_VISIBLE_DEVICES"] for of in given] == ["4,5", "6,7"]
+    assert {of["OMP_NUM_THREADS"] for of in given} == {str(max(1, cores // 4))}
+    alone = environment(PolicyParams(launcher="accelerate"), 0)
+    assert alone["CUDA_VISIBLE_DEVICES"] == "4"
+
+
+def test_vllm_that_is_not_there_is_one_message(make_job: Make) -> None:
+    with pytest.raises(InputError, match=r"--policy.vllm needs a GPU and the package vllm"):
+        train_arm(make_job("vllm", vllm=True), silent)
+
+
 def test_a_killed_task_leaves_no_process_and_a_checkpoint_to_go_on_from(make_job: Make) -> None:
     job = make_job("killed", num_processes=2, max_steps=2000, save_steps=2)
     description = job.out.with_name("description.json")
@@ -175,6 +210,9 @@ def test_a_process_that_is_shot_is_told_of_in_one_message(make_job: Make) -> Non
         for worker in workers_of(job)[1:]:
             worker.kill()
 
-    with pytest.raises(TrainingError, match=r"One of the 2 processes that train density failed \(.*processes\.log"):
+    with pytest.raises(
+        TrainingError,
+        match=r"One of the 2 processes that train density, without which none can go on, failed \(.*processes\.log",
+    ):
         train_in_processes(job, shoot)
     assert not processes_of(job)
