@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from tasks.density.params import DensityParams
 from tasks.diversity.params import DiversityParams
 from tasks.embed.params import EmbedParams
+from tasks.novelty.params import DEFAULT_BATCH, NoveltyParams
 from tasks.pairs.params import PairsParams
 from tasks.params import Params
 from tasks.policy.params import Arm, PolicyParams
@@ -156,6 +157,24 @@ class SampleRareParams(DensityParams):
     def density(self) -> DensityParams:
         """What decides the result, for the task."""
         return DensityParams.model_validate(self.model_dump(include=set(DensityParams.model_fields)))
+
+
+class NoveltyFlowParams(NoveltyParams):
+    """Problems and experiments in; how well novelty is told, by every detector, out."""
+
+    data: Path = Field(
+        Path("../shared/data/problems.parquet"),
+        description="Parquet of problems: id, source, problem, solution and, where there is one, domain",
+    )
+    experiments: Path = Field(DEFAULT_BATCH, description="YAML list of experiments; default: ten in tasks/novelty")
+    until: Literal["precompute", "report"] = Field("report", description="precompute: encode and stop")
+    compare: list[Path] = Field([], description="compare batches instead: folders that --out named before")
+    out: Path = Field(Path("data/out/novelty"), description="folder for the results, under stable names")
+
+    @property
+    def novelty(self) -> NoveltyParams:
+        """What decides the result, for the tasks."""
+        return NoveltyParams.model_validate(self.model_dump(include=set(NoveltyParams.model_fields)))
 
 
 class PromptMapParams(MapParams):

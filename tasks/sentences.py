@@ -15,6 +15,7 @@ from tasks.batches import Ints, equal_length_batches
 from tasks.errors import InputError
 from tasks.runtime import device
 from tasks.tables import Floats
+from tasks.vectors import unit
 
 TEXTS_TO_COUNT = 256
 logging.disable_progress_bar()
@@ -56,7 +57,7 @@ def compute_in_bfloat16(model: SentenceTransformer) -> None:
 def sentence_vectors(
     model: SentenceTransformer, texts: list[str], lengths: Ints, *, batch_tokens: int, show: Callable[[float], None]
 ) -> Floats:
-    """Vectors of length 1, as the model's `encode` with normalize_embeddings gives them.
+    """Vectors as the model's own `encode` gives them; of which models only some give them length 1.
 
     lengths: [n] tokens that the model reads of each text: those in one batch have the same.
     Returns [n, D] float32, in the order given.
@@ -67,7 +68,6 @@ def sentence_vectors(
         vectors = model.encode(
             [texts[row] for row in rows],
             batch_size=len(rows),
-            normalize_embeddings=True,
             convert_to_numpy=True,
             show_progress_bar=False,
         )
@@ -85,7 +85,7 @@ def encode_sentences(
     """Unit vectors [n, D] of texts by the model in a folder."""
     model = load_sentence_model(folder)
     lengths, _ = token_counts(model, texts)
-    return sentence_vectors(model, texts, lengths, batch_tokens=batch_tokens, show=show)
+    return unit(sentence_vectors(model, texts, lengths, batch_tokens=batch_tokens, show=show))
 
 
 def token_counts(model: SentenceTransformer, texts: list[str]) -> tuple[Ints, int]:

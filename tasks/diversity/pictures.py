@@ -1,15 +1,13 @@
-"""The comparison as pictures: SVG by Matplotlib, the same bytes for the same figures."""
+"""The comparison as pictures."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from tasks.diversity.compare import BASE, DELTA, PRIMARY
+from tasks.pictures import COLOURS, svg
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 CURVES = {
     "reward": "reward",
     "KL from SFT": "kl",
@@ -25,7 +23,7 @@ def forest(comparison: Mapping[str, Any]) -> str:
     """
     between = [name for name in comparison["contrasts"] if not name.endswith(f"-{BASE}")]
     if not between:
-        return _svg(Figure(figsize=(1, 1)))
+        return svg(Figure(figsize=(1, 1)))
     metrics = [name for name, of in comparison["contrasts"][between[0]].items() if of["equivalence"]["delta"]]
     figure = Figure(figsize=(8, 1 + 0.3 * len(metrics) * len(between) / 2 + 0.3 * len(metrics)))
     axes = figure.subplots()
@@ -46,7 +44,7 @@ def forest(comparison: Mapping[str, Any]) -> str:
     axes.invert_yaxis()
     axes.set_xlabel("difference in standard deviations of the SFT model over prompts (* primary, grey: ±δ)")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def training_curves(logs: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> str:
@@ -63,12 +61,4 @@ def training_curves(logs: Mapping[str, Sequence[Sequence[Mapping[str, float]]]])
         axes.set_xlabel("step")
     if logs:
         figure.axes[0].legend(frameon=False)
-    return _svg(figure)
-
-
-def _svg(figure: Figure) -> str:
-    out = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "katflow", "svg.fonttype": "none"}):
-        figure.tight_layout()
-        figure.savefig(out, format="svg", metadata={"Date": None})
-    return out.getvalue()
+    return svg(figure)

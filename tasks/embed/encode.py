@@ -13,6 +13,7 @@ from tasks.embed.params import Encoding
 from tasks.embed.texts import turns
 from tasks.runtime import faster_threads, torch_threads
 from tasks.tables import Floats
+from tasks.vectors import unit
 
 SAMPLE = 32
 LEAST_COSINE = 0.9999
@@ -23,7 +24,7 @@ LEAST_COSINE = 0.9999
 class Encoded:
     """n vectors and what was met on the way."""
 
-    emb: Floats  # [n, D]; a sentence model's have length 1
+    emb: Floats  # [n, D], as the model gives them
     tokens: int  # read by the model
     truncated: int  # texts longer than the model's positions: their beginning was encoded
     dtype: torch.dtype  # that the model computed with
@@ -66,7 +67,7 @@ def _by_sentence_model(texts: list[str], folder: Path, encoding: Encoding, show:
         sample = np.linspace(0, len(texts) - 1, min(SAMPLE, len(texts))).astype(np.int64)
         exact = vectors(sample, _unseen)
         compute_in_bfloat16(model)
-        if (exact * vectors(sample, _unseen)).sum(axis=1).min() < LEAST_COSINE:
+        if (unit(exact) * unit(vectors(sample, _unseen))).sum(axis=1).min() < LEAST_COSINE:
             model = load_sentence_model(folder)
     emb = vectors(np.arange(len(texts)), show)
     return Encoded(emb, int(read.sum()), truncated, model.dtype)

@@ -1,11 +1,10 @@
 """Parameters of the embed stage."""
 
-from functools import cache
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from tasks.cpu import cpu_has_bfloat16
 from tasks.params import HOW, Params
 
 POLICY = "policy"
@@ -41,6 +40,7 @@ class EmbedParams(Params):
         description="folder of an earlier run's arm, such as data/out/kat/policy_density",
     )
     centre: bool = Field(True, description="for policy: take the set's mean away before vectors get unit length")
+    normalize: bool = Field(True, description="give vectors length 1; some sentence models do so by themselves")
     dtype: Dtype = Field(
         "auto",
         json_schema_extra=HOW,
@@ -83,13 +83,3 @@ class EmbedParams(Params):
             batch_tokens=self.batch_tokens,
             threads=self.threads,
         )
-
-
-@cache
-def cpu_has_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 in hardware, by what Linux says of it; False where it says nothing."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)

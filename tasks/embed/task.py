@@ -35,6 +35,14 @@ def embedding_model(params: EmbedParams, policies: Mapping[str, Path]) -> Artifa
     return external(own)
 
 
+def embedding_model_if_reachable(params: EmbedParams) -> Artifact | None:
+    """The folder of a named model; None where neither a folder nor a hub has it."""
+    try:
+        return embedding_model(params, {})
+    except InputError:
+        return None
+
+
 @cached_task("read conversations")
 def read_texts(data: Artifact, shown: str) -> Artifact:
     """A user's JSONL or Parquet, checked: id, prompt, assistant (or null)."""
@@ -89,7 +97,7 @@ def shards_of(cut: Artifact) -> list[Artifact]:
 
 @cached_task("encode shard {texts.path.stem}")
 def encode_shard(texts: Artifact, model: Artifact, encoding: Encoding) -> Artifact:
-    """Vectors of texts by their hashes: a language model's as they are, a sentence model's of length 1."""
+    """Vectors of texts by their hashes, as the model gives them."""
     from tasks.embed.encode import encode
     from tasks.embed.texts import read_shard
 
@@ -108,18 +116,19 @@ def encode_shard(texts: Artifact, model: Artifact, encoding: Encoding) -> Artifa
 
 @cached_task("embed with {params.encoder}")
 def embed(texts: Artifact, shards: list[Artifact], params: EmbedParams) -> Artifact:
-    """Give every text its vector of length 1: embeddings.parquet with id and emb."""
+    """Give every text its vector, of length 1 unless that is not wanted: embeddings.parquet with id and emb."""
     from tasks.embed.texts import gather, read_hashed
-    from tasks.embed.vectors import centred_unit, unit
+    from tasks.vectors import centred, unit
 
     table = read_hashed(texts.path)
     emb = gather(table["text"], [shard.path for shard in shards])
-    emb = centred_unit(emb) if params.encoder == POLICY and params.centre else unit(emb)
+    emb = centred(emb) if params.encoder == POLICY and params.centre else emb
+    emb = unit(emb) if params.normalize else emb
     with new_artifact("embed", "embeddings.parquet") as out:
         write_embeddings(out.path, table["id"].to_list(), emb)
         out.holds(len(table))
     summary = {"encoder": params.encoder, "prompts": len(table), "texts": table["text"].n_unique()}
-    show_table("embed", [{**summary, "dimensions": emb.shape[1]}], "Prompts as unit vectors")
+    show_table("embed", [{**summary, "dimensions": emb.shape[1]}], "Prompts as vectors")
     return out.sealed()
 
 

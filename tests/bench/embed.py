@@ -20,7 +20,7 @@ import polars as pl
 import torch
 from sentence_transformers import SentenceTransformer
 
-from tasks.embed.params import cpu_has_bfloat16
+from tasks.cpu import cpu_has_bfloat16
 from tasks.minilm import minilm_folder
 from tasks.sentences import compute_in_bfloat16, load_sentence_model, sentence_vectors, token_counts
 from tasks.tables import Floats

@@ -21,12 +21,12 @@ from tasks.embed.encode import encode
 from tasks.embed.params import EmbedParams, Encoding
 from tasks.embed.task import embedding_model
 from tasks.embed.texts import cut, read_conversations, text_hash, with_hashes
-from tasks.embed.vectors import centred_unit, unit
 from tasks.errors import InputError
 from tasks.minilm import minilm_folder
 from tasks.runtime import faster_threads
 from tasks.sentences import load_sentence_model, token_counts
 from tasks.states import load_states_model, mean_states, tokenize
+from tasks.vectors import centred, unit
 
 POSITIONS = 64
 TEXTS = [r"(\.0)(\.0)", r"\.0", r"\.(\.10)0" * 5, "ab" * 20, r"\.\.\.210", "cab", "b"]
@@ -116,13 +116,13 @@ def test_long_text_is_cut_and_counted(folder: Path) -> None:
 def test_centring_takes_the_common_direction_away() -> None:
     emb = (10 + np.random.default_rng(0).normal(size=(500, 16))).astype(np.float32)
     assert (unit(emb) @ unit(emb).T).min() > 0.9
-    assert abs(centred_unit(emb).mean()) < 0.01
-    np.testing.assert_allclose(centred_unit(emb), centred_unit(emb + 5), atol=1e-4)
+    assert abs(unit(centred(emb)).mean()) < 0.01
+    np.testing.assert_allclose(unit(centred(emb)), unit(centred(emb + 5)), atol=1e-4)
 
 
 def test_vectors_all_alike_keep_a_direction() -> None:
     same = np.full((3, 4), 2.0, dtype=np.float32)
-    np.testing.assert_allclose(centred_unit(same), unit(same))
+    np.testing.assert_allclose(unit(centred(same)), unit(same))
 
 
 def test_minilm_is_sentence_transformers_own_encode() -> None:

@@ -14,8 +14,8 @@ def unit(emb: Floats) -> Floats:
     return scaled
 
 
-def centred_unit(emb: Floats) -> Floats:
-    """Take the mean of the rows away, then scale them to length 1.
+def centred(emb: Floats) -> Floats:
+    """Take the mean of the rows away.
 
     A language model's states share one strong direction that hides their differences: without
     centring nearly all cosines are above 0.99 (Mu & Viswanath 2018, "All-but-the-Top", take the mean away first).
@@ -26,4 +26,4 @@ def centred_unit(emb: Floats) -> Floats:
     moved = (emb - mean).astype(np.float32)
     on_the_mean = np.linalg.norm(moved, axis=1) <= NO_DIRECTION * np.linalg.norm(mean)
     moved[on_the_mean] = emb[on_the_mean]
-    return unit(moved)
+    return moved

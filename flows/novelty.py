@@ -1,0 +1,104 @@
+"""How novel is what was not learnt? Experiments with random network distillation, beside other detectors.
+
+problems → split → texts → vectors ─┬→ networks (experiments × seeds) ─┬→ results, report
+                                    └→ other detectors ────────────────┘
+"""
+
+from pathlib import Path
+
+from prefect import flow
+from prefect.logging import get_run_logger
+
+from flows.cli import publish_contents, run
+from flows.embed import embedded
+from flows.params import NoveltyFlowParams
+from tasks.artifact import Artifact, external, publish
+from tasks.embed.params import EmbedParams
+from tasks.embed.task import embedding_model, embedding_model_if_reachable
+from tasks.novelty.params import ENCODERS, Experiment, NoveltyParams, View, read_experiments
+from tasks.novelty.task import (
+    compare_batches,
+    evaluate_experiments,
+    groups_of,
+    judge_by_others,
+    known_networks,
+    plan_networks,
+    split_problems,
+    texts_of,
+    train_networks,
+)
+
+
+@flow(name="novelty", flow_run_name="novelty to {params.until}, {params.seeds} seeds")
+def novelty(params: NoveltyFlowParams) -> dict[str, Path]:
+    """Train random networks on stored vectors, and measure how well they and others tell what is new."""
+    if params.compare:
+        return compared(params)
+    experiments = read_experiments(params.experiments)
+    rows = max(one.num_train_samples for one in experiments)
+    split = split_problems(external(params.data), rows, params.novelty)
+    encoders, notes = found_encoders({one.encoder_name for one in experiments})
+    vectors = {view: encoded(split, view, encoders) for view in dict.fromkeys(one.view for one in experiments)}
+    published = {
+        name: publish(split.part(name), params.out / name)
+        for name in ("known.parquet", "judged.parquet", "problems.parquet")
+    }
+    for view, made in vectors.items():
+        name = f"embeddings/{view.file}"
+        published[name] = publish(made, params.out / name)
+    if params.until == "precompute":
+        return published
+    keys, networks = trained(experiments, vectors, split, params.novelty)
+    others = [
+        judge_by_others(vectors[one.view], split, one.view, one.num_train_samples, params.seeds) for one in experiments
+    ]
+    made = evaluate_experiments(experiments, keys, networks, others, split, notes, params.novelty)
+    return published | publish_contents(made, params.out)
+
+
+def found_encoders(names: set[str]) -> tuple[dict[str, tuple[str, Artifact]], list[str]]:
+    """By name, what encodes: where the hub that has one of ENCODERS cannot be reached, MiniLM, and that is said."""
+    found: dict[str, tuple[str, Artifact]] = {}
+    notes = []
+    for name in sorted(names):
+        wanted = ENCODERS.get(name, name)
+        model = embedding_model_if_reachable(EmbedParams(encoder=wanted)) if name in ENCODERS else None
+        encoder = "minilm" if name in ENCODERS and model is None else wanted
+        found[name] = encoder, model or embedding_model(EmbedParams(encoder=encoder), {})
+        if encoder != wanted:
+            notes.append(f"{name} ({wanted}) cannot be reached: minilm stands in for it.")
+            get_run_logger().warning(notes[-1])
+    return found, notes
+
+
+def encoded(split: Artifact, view: View, encoders: dict[str, tuple[str, Artifact]]) -> Artifact:
+    """Vectors of all rows of the split, from the store where they are there."""
+    encoder, model = encoders[view.encoder_name]
+    texts = texts_of(split, view.concat_problem_answer)
+    return embedded(texts, model, EmbedParams(encoder=encoder, normalize=view.normalize_embeddings))
+
+
+def trained(
+    experiments: list[Experiment], vectors: dict[View, Artifact], split: Artifact, params: NoveltyParams
+) -> tuple[list[str], list[Artifact]]:
+    """Keys of every experiment's networks, and the artifacts that hold them: of earlier runs, or trained now."""
+    planned = plan_networks(experiments, vectors, split, params)
+    keys = [key for key, _ in planned]
+    known = known_networks(keys)
+    groups = groups_of({key: one for key, one in planned if key not in known}, vectors)
+    made = []
+    for group in groups:
+        embeddings = [vectors[one.experiment.view] for one in group.values()]
+        made.append(train_networks(list(group.values()), list(group), embeddings, split, params.numbers))
+    get_run_logger().info("made %d, reused %d", sum(map(len, groups)), len(known))
+    return keys, [*dict.fromkeys(known.values()), *made]
+
+
+def compared(params: NoveltyFlowParams) -> dict[str, Path]:
+    """Tables and pictures of batches that other runs left."""
+    batches = [external(folder / "results.parquet") for folder in params.compare]
+    return publish_contents(compare_batches(batches, [str(folder) for folder in params.compare]), params.out)
+
+
+if __name__ == "__main__":
+    run(novelty, NoveltyFlowParams)

@@ -1,0 +1,133 @@
+"""Parameters of the novelty stage: an experiment, and what all experiments share."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from tasks.cpu import cpu_has_bfloat16
+from tasks.errors import InputError
+from tasks.params import Params
+
+DEFAULT_BATCH = Path(__file__).with_name("experiments.yaml")
+ENCODERS = {
+    "gte": "thenlper/gte-base",
+    "granite": "ibm-granite/granite-embedding-english-r2",
+    "granite-small": "ibm-granite/granite-embedding-small-english-r2",
+}
+"""Short names; minilm, any other name and any path are taken as they are."""
+
+
+class View(Params):
+    """What of a row is encoded, by what, and whether vectors get length 1."""
+
+    encoder_name: str = Field("minilm", min_length=1, description="gte, granite, granite-small, minilm, a name or path")
+    concat_problem_answer: bool = Field(False, description="encode the problem and its solution, not the problem alone")
+    normalize_embeddings: bool = Field(True, description="give vectors length 1")
+
+    @property
+    def file(self) -> str:
+        """Under which its vectors are published."""
+        answer = "-with-answer" if self.concat_problem_answer else ""
+        return f"{Path(self.encoder_name).name}{answer}{'' if self.normalize_embeddings else '-raw'}.parquet"
+
+
+class Experiment(View):
+    """One way of training a random network and its predictor."""
+
+    name: str = Field(pattern=r"^[\w.-]+$", description="of its results")
+    num_train_samples: int = Field(1000, ge=2, description="rows to learn")
+    num_epochs: int = Field(50, ge=1, description="passes over them")
+    learning_rate: float = Field(1e-4, gt=0, description="of Adam")
+    batch_size: int = Field(50, ge=1, description="rows a step")
+    target_layers: tuple[int, ...] = Field((256, 128, 64), min_length=1, description="sizes of the frozen network")
+    predictor_layers: tuple[int, ...] = Field((512, 256, 64), min_length=1, description="sizes of the one that learns")
+
+    @field_validator("target_layers", "predictor_layers")
+    @classmethod
+    def _sizes(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
+        if min(layers) < 1:
+            raise ValueError("a layer has one output at least")
+        return layers
+
+    @model_validator(mode="after")
+    def _one_output(self) -> Self:
+        if self.target_layers[-1] != self.predictor_layers[-1]:
+            raise ValueError(
+                f"target_layers end in {self.target_layers[-1]} and predictor_layers in {self.predictor_layers[-1]}: "
+                "the one imitates the other, so they must end alike"
+            )
+        return self
+
+    @property
+    def view(self) -> View:
+        return View.model_validate(self.model_dump(include=set(View.model_fields)))
+
+
+class Member(Params):
+    """A network to train: an experiment without its name, and a seed."""
+
+    experiment: Experiment
+    seed: int
+
+    def identity(self) -> dict[str, Any]:
+        return {name: value for name, value in super().identity()["experiment"].items() if name != "name"} | {
+            "seed": self.seed
+        }
+
+
+class NoveltyParams(Params):
+    """What is learnt, what is judged, and by what."""
+
+    train_source: str = Field("medquad/3_GHR_QA", description="the source that is known")
+    novel_sources: list[str] = Field(
+        ["medquad/2_GARD_QA", "medquad/6_NINDS_QA", "gsm8k-train", "opentriviaqa/science-technology"],
+        min_length=1,
+        description="sources that are new; of the known one's domain: near, of others: far",
+    )
+    judged_rows: int = Field(500, ge=10, description="rows of each tested set at most")
+    seeds: int = Field(5, ge=1, description="seeds of the networks; the split is the same for all")
+    split_seed: int = Field(0, ge=0, description="seed of which rows are learnt and tested")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="numbers that networks multiply; auto: bfloat16 where the CPU has it. Weights are float32"
+    )
+    resamples: int = Field(1000, ge=100, description="bootstrap resamples of test rows behind each interval")
+
+    @property
+    def numbers(self) -> str:
+        """What networks multiply on this machine."""
+        return ("bfloat16" if cpu_has_bfloat16() else "float32") if self.dtype == "auto" else self.dtype
+
+
+def read_experiments(path: Path) -> list[Experiment]:
+    """A YAML list of experiments, names unique.
+
+    Raises InputError for a file that cannot be read and for an entry that is no experiment, by its number and name.
+    """
+    try:
+        entries = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}). Give a list.") from None
+    if not isinstance(entries, list) or not entries:
+        raise InputError(
+            f"{path} holds no list of experiments. Give entries with a name, and what differs from default."
+        )
+    made = [_experiment(path, number, entry) for number, entry in enumerate(entries, 1)]
+    names = [one.name for one in made]
+    if again := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"{path} has two experiments named {again!r}, so their results could not be told apart.")
+    return made
+
+
+def _experiment(path: Path, number: int, entry: Any) -> Experiment:
+    try:
+        return Experiment.model_validate(entry)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"])) or "entry"
+        what = fault["msg"].removeprefix("Value error, ")
+        name = f" ({entry['name']})" if isinstance(entry, dict) and "name" in entry else ""
+        raise InputError(
+            f"{path}: experiment {number}{name}: {where}: {what}. Keys: {', '.join(Experiment.model_fields)}."
+        ) from None

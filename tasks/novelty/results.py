@@ -1,0 +1,122 @@
+"""Scores of every experiment, seed and detector as tables, and what can be said of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tasks.novelty.evaluate import figures, intervals
+from tasks.novelty.experiment import by_novel_set
+from tasks.novelty.params import Experiment
+
+Doubles = NDArray[np.float64]
+ENSEMBLE = 5
+REFERENCE = "knn_5"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one detector of one experiment and seed says of every judged row."""
+
+    experiment: str
+    seed: int
+    detector: str
+    scores: Doubles
+    seconds: float
+
+
+def with_ensembles(networks: Sequence[Judged], seeds: int) -> Iterator[Judged]:
+    """RND of each seed, and beside it the mean of ENSEMBLE networks from that seed on.
+
+    networks: of one experiment, seeds 0 to seeds + ENSEMBLE − 2.  Neighbouring ensembles share networks.
+    """
+    by_seed = {one.seed: one for one in networks}
+    for seed in range(seeds):
+        members = [by_seed[seed + more] for more in range(ENSEMBLE)]
+        yield by_seed[seed]
+        scores = np.mean([one.scores for one in members], axis=0)
+        yield Judged(members[0].experiment, seed, "rnd_ensemble", scores, sum(one.seconds for one in members))
+
+
+def results_table(judged: pl.DataFrame, said: Sequence[Judged]) -> pl.DataFrame:
+    """experiment, seed, detector, novel_set, near, auroc, aupr, fpr95, seconds: a row for each tested set."""
+    near = dict(judged.filter(pl.col("novel").is_not_null()).select("novel", "near").unique().iter_rows())
+    rows = [
+        {
+            "experiment": one.experiment,
+            "seed": one.seed,
+            "detector": one.detector,
+            "novel_set": name,
+            "near": near[name],
+            **figures(*of),
+            "seconds": one.seconds,
+        }
+        for one in said
+        for name, of in by_novel_set(judged, one.scores).items()
+    ]
+    return pl.DataFrame(rows)
+
+
+def scores_table(judged: pl.DataFrame, said: Sequence[Judged]) -> pl.DataFrame:
+    """experiment, seed, id, detector, score of the tested rows."""
+    test = judged["part"] == "test"
+    ids = judged["id"].filter(test)
+    parts = [
+        pl.DataFrame({"id": ids, "score": one.scores[test.to_numpy()]}).select(
+            pl.lit(one.experiment).alias("experiment"),
+            pl.lit(one.seed).alias("seed"),
+            "id",
+            pl.lit(one.detector).alias("detector"),
+            "score",
+        )
+        for one in said
+    ]
+    return pl.concat(parts)
+
+
+def summary(
+    judged: pl.DataFrame, said: Sequence[Judged], experiments: Sequence[Experiment], *, resamples: int, seed: int
+) -> dict[str, Any]:
+    """results.json: by experiment, for each tested set and detector the AUROC with intervals; which one is default."""
+    made: dict[str, Any] = {}
+    for experiment in experiments:
+        mine = [one for one in said if one.experiment == experiment.name]
+        mean = mean_scores(mine)
+        by_set: dict[str, dict[str, tuple[Doubles, Doubles]]] = {}
+        for detector, scores in mean.items():
+            for name, of in by_novel_set(judged, scores).items():
+                by_set.setdefault(name, {})[detector] = of
+        chosen, on_validation = default_detector(judged, mean)
+        made[experiment.name] = {
+            "parameters": experiment.model_dump(mode="json"),
+            "default_detector": chosen,
+            "validation_auroc": on_validation,
+            "novel_sets": {name: intervals(of, REFERENCE, resamples, seed) for name, of in by_set.items()},
+        }
+    return made
+
+
+def mean_scores(said: Sequence[Judged]) -> dict[str, Doubles]:
+    """For each detector the mean over seeds of each row's rank, in shares: scores of networks differ in scale."""
+    by_detector: dict[str, list[Doubles]] = {}
+    for one in said:
+        ranks = pl.Series(one.scores).rank("average").to_numpy() / len(one.scores)
+        by_detector.setdefault(one.detector, []).append(ranks)
+    return {name: np.mean(of, axis=0) for name, of in by_detector.items()}
+
+
+def default_detector(judged: pl.DataFrame, scores: Mapping[str, Doubles]) -> tuple[str | None, dict[str, float]]:
+    """The detector with the highest AUROC on validation's rows, and all of these; None without such rows.
+
+    Length is left out: it knows nothing of what a text says.
+    """
+    rows = judged.filter(part="validation")
+    if rows["novel"].is_null().all() or rows["novel"].is_not_null().all():
+        return None, {}
+    at = (judged["part"] == "validation").to_numpy()
+    new = rows["novel"].is_not_null().to_numpy()
+    found = {name: figures(of[at][~new], of[at][new])["auroc"] for name, of in scores.items() if name != "length"}
+    return max(found, key=lambda name: found[name]), found

@@ -1,0 +1,52 @@
+"""Figures by hand and by brute force, intervals that are paired."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.novelty.evaluate import Resampling, figures, intervals
+
+SCORES = st.lists(st.integers(0, 6).map(float), min_size=2, max_size=12).map(np.array)
+
+
+def wins(known: np.ndarray, novel: np.ndarray) -> float:
+    """The share of pairs in which the novel row scores higher, a tie one half."""
+    return float(np.mean([[1.0 if b > a else 0.5 if b == a else 0.0 for b in novel] for a in known]))
+
+
+@given(SCORES, SCORES)
+def test_auroc_is_the_share_of_pairs_in_order(known: np.ndarray, novel: np.ndarray) -> None:
+    assert figures(known, novel)["auroc"] == pytest.approx(wins(known, novel))
+
+
+def test_fpr95_is_what_is_called_novel_wrongly_when_95_percent_are_found() -> None:
+    novel = np.arange(100.0)
+    known = np.array([4.5, 5.5, 50.0, -1.0])
+    assert figures(known, novel)["fpr95"] == 0.5  # at a threshold of 5, which 95 of 100 reach
+    assert figures(known, np.full(3, 99.0))["fpr95"] == 0
+
+
+@given(SCORES, SCORES, st.integers(0, 9))
+def test_each_resample_is_the_auroc_of_the_rows_drawn(known: np.ndarray, novel: np.ndarray, seed: int) -> None:
+    resampling = Resampling(len(known), len(novel), 5, seed)
+    for at, found in enumerate(resampling.aurocs(known, novel)):
+        drawn = [
+            np.repeat(of, counts[at].astype(int)) for of, counts in zip((known, novel), resampling.counts, strict=True)
+        ]
+        assert found == pytest.approx(wins(*drawn))
+
+
+def test_a_detector_less_itself_is_nothing_and_a_better_one_is_clear_of_it() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=400)
+    scores = {
+        "knn_5": (noise[:200], noise[200:] + 0.5),
+        "same": (noise[:200], noise[200:] + 0.5),
+        "better": (noise[:200], noise[200:] + 2.0),
+    }
+    found = intervals(scores, "knn_5", 300, 0)
+    assert (found["same"]["difference_low"], found["same"]["difference_high"]) == (0, 0)
+    assert found["better"]["difference_low"] > 0
+    for of in found.values():
+        assert of["low"] < of["auroc"] < of["high"]
