@@ -15,7 +15,6 @@ from tasks.novelty.report import examples, write_page
 from tasks.novelty.results import (
     ENSEMBLE,
     Judged,
-    mean_scores,
     results_table,
     scores_table,
     summary,
@@ -74,16 +73,21 @@ def analyze_and_visualize(
     """Write results.parquet, results.json, scores.parquet, novelty.parquet, report.html and the pictures; return the
     first of them.
 
-    novelty.parquet holds id, score of the tested rows by the first experiment's default detector.
+    novelty.parquet holds id, score (a rank) of the tested rows by the first experiment's default detector, as do the
+    pictures of single rows, with seed 0.
     """
     results = results_table(batch.judged, batch.said)
     found = summary(batch.judged, batch.said, batch.experiments, resamples=resamples, seed=seed)
     first = batch.experiments[0].name
     detector = found[first]["default_detector"] or FALLBACK
-    ranks = mean_scores([one for one in batch.said if one.experiment == first])
+    ranks = {
+        one.detector: pl.Series(one.scores).rank("average") / len(one.scores)
+        for one in batch.said
+        if one.experiment == first and one.seed == 0
+    }
     rows = batch.judged.with_columns(
-        score=pl.Series(ranks[detector]),
-        knn_5=pl.Series(ranks["knn_5"]),
+        score=ranks[detector],
+        knn_5=ranks["knn_5"],
         characters=pl.Series([len(batch.texts[name]) for name in batch.judged["id"]]),
     ).filter(part="test")
     drawn = pictures(first, batch.losses, rows, found, detector)

@@ -1,6 +1,7 @@
 """How well scores tell novel rows from known ones, with intervals that resample both kinds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -33,34 +34,38 @@ class Resampling:
 
     def aurocs(self, known: Doubles, novel: Doubles) -> Doubles:
         """The AUROC in each resample, [resamples]: Mann and Whitney's U over all pairs, a tie one half."""
-        values, at = np.unique(np.r_[known, novel], return_inverse=True)
-        weight_known, weight_novel = (
-            _by_value(counts, of, len(values))
-            for counts, of in zip(self.counts, (at[: len(known)], at[len(known) :]), strict=True)
-        )
-        below = np.cumsum(weight_known, axis=1) - weight_known
-        wins = ((below + 0.5 * weight_known) * weight_novel).sum(axis=1)
-        return wins / (len(known) * len(novel))
+        scores = np.r_[known, novel]
+        order = np.argsort(scores, kind="stable")
+        tied = np.r_[0, np.flatnonzero(np.diff(scores[order])) + 1]
+        of_known, of_novel = (np.zeros((len(self.counts[0]), len(scores)), dtype=np.float32) for _ in range(2))
+        of_known[:, order.argsort()[: len(known)]] = self.counts[0]
+        of_novel[:, order.argsort()[len(known) :]] = self.counts[1]
+        if len(tied) < len(scores):
+            of_known, of_novel = (np.add.reduceat(of, tied, axis=1) for of in (of_known, of_novel))
+        below = np.cumsum(of_known, axis=1) - 0.5 * of_known
+        return np.einsum("rn,rn->r", below, of_novel, dtype=np.float64) / (len(known) * len(novel))
 
 
 def intervals(
-    scores: Mapping[str, tuple[Doubles, Doubles]], reference: str, resamples: int, seed: int
+    scores: Mapping[str, Sequence[tuple[Doubles, Doubles]]], reference: str, resamples: int, seed: int
 ) -> dict[str, dict[str, Any]]:
-    """For each detector its AUROC with a 95 % interval, and that of its difference to the reference's.
+    """For each detector its AUROC, a mean over seeds, with a 95 % interval, and that of its difference to the
+    reference's.
 
-    scores: by detector the scores of known rows [n] and of novel ones [m], the rows the same for all.
+    scores: by detector, for each seed, the scores of known rows [n] and of novel ones [m], the rows the same for all.
     """
-    known, novel = scores[reference]
+    known, novel = scores[reference][0]
     resampling = Resampling(len(known), len(novel), resamples, seed)
-    drawn = {name: resampling.aurocs(*of) for name, of in scores.items()}
+    drawn = {name: np.mean([resampling.aurocs(*one) for one in of], axis=0) for name, of in scores.items()}
+    whole = {name: mean(figures(*one)["auroc"] for one in of) for name, of in scores.items()}
     return {
         name: {
-            "auroc": figures(*of)["auroc"],
+            "auroc": whole[name],
             **_interval("", drawn[name]),
-            "difference": figures(*of)["auroc"] - figures(known, novel)["auroc"],
+            "difference": whole[name] - whole[reference],
             **_interval("difference_", drawn[name] - drawn[reference]),
         }
-        for name, of in scores.items()
+        for name in scores
     }
 
 
@@ -69,12 +74,5 @@ def _interval(prefix: str, values: Doubles) -> dict[str, float]:
     return {f"{prefix}low": float(low), f"{prefix}high": float(high)}
 
 
-def _counts(rng: np.random.Generator, n: int, resamples: int) -> Doubles:
-    return rng.multinomial(n, np.full(n, 1 / n), resamples).astype(np.float64)
-
-
-def _by_value(counts: Doubles, at: NDArray[np.int64], values: int) -> Doubles:
-    """Sum the rows' counts by the number of their score's value: [resamples, values]."""
-    summed = np.zeros((values, len(counts)))
-    np.add.at(summed, at, counts.T)
-    return summed.T
+def _counts(rng: np.random.Generator, n: int, resamples: int) -> NDArray[np.float32]:
+    return rng.multinomial(n, np.full(n, 1 / n), resamples).astype(np.float32)

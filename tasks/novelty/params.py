@@ -66,15 +66,17 @@ class Experiment(View):
 
 
 class Member(Params):
-    """A network to train: an experiment without its name, and a seed."""
+    """A network to train: an experiment and a seed.
+
+    The experiment's name decides nothing, nor what its vectors are of: they are an input of their own.
+    """
 
     experiment: Experiment
     seed: int
 
     def identity(self) -> dict[str, Any]:
-        return {name: value for name, value in super().identity()["experiment"].items() if name != "name"} | {
-            "seed": self.seed
-        }
+        aside = {"name", "encoder_name", "concat_problem_answer"}
+        return self.experiment.model_dump(mode="json", exclude=aside) | {"seed": self.seed}
 
 
 class NoveltyParams(Params):
@@ -82,7 +84,7 @@ class NoveltyParams(Params):
 
     train_source: str = Field("medquad/3_GHR_QA", description="the source that is known")
     novel_sources: list[str] = Field(
-        ["medquad/2_GARD_QA", "medquad/6_NINDS_QA", "gsm8k-train", "opentriviaqa/science-technology"],
+        ["medquad/5_NIDDK_QA", "medquad/6_NINDS_QA", "gsm8k-train", "opentriviaqa/science-technology"],
         min_length=1,
         description="sources that are new; of the known one's domain: near, of others: far",
     )

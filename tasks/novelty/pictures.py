@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -124,6 +125,7 @@ def _forest(results: Mapping[str, Any]) -> str:
                 )
         axes.set_title(novel_set, fontsize=9)
         axes.set_xlabel("AUROC")
+        axes.xaxis.set_major_locator(MaxNLocator(4))
     each[0].set_yticks(range(len(results)), list(results))
     each[0].invert_yaxis()
     each[0].legend(frameon=False, fontsize=7)
@@ -133,7 +135,7 @@ def _forest(results: Mapping[str, Any]) -> str:
 def _sets(rows: pl.DataFrame, *columns: str) -> list[tuple[str, str, Any]]:
     """Known rows, then each novel set: name, colour, its columns."""
     parts = [("known", rows.filter(pl.col("novel").is_null()))]
-    new = rows.filter(pl.col("novel").is_not_null()).partition_by("novel", maintain_order=True)
+    new = rows.filter(pl.col("novel").is_not_null()).sort("novel").partition_by("novel")
     parts += [(part["novel"][0], part) for part in new]
     found = [(name, [part[column].to_numpy() for column in columns]) for name, part in parts]
     return [

@@ -9,6 +9,14 @@ import polars as pl
 
 SHOWN = 15
 CHARACTERS = 300
+TITLES = {
+    "precomp_losses.svg": "Losses",
+    "precomp_scores.svg": "How scores are spread",
+    "precomp_roc_pr.svg": "What is found, and at what price",
+    "precomp_length.svg": "Score against length",
+    "precomp_knn.svg": "Score against the distance to 5 neighbours",
+    "precomp_experiments.svg": "All experiments",
+}
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;font-size:13px;margin:1rem 0}td,th{border:1px solid #ddd;padding:.25rem .5rem;"
@@ -68,7 +76,7 @@ def write_page(
         chosen = of["default_detector"] or "none: no source was left to choose it by"
         parts += [f"<h3>{html.escape(name)}</h3><p>Default detector, by validation: {html.escape(chosen)}.</p>"]
         parts += [_table(_interval_rows(of["novel_sets"]))]
-    parts += [f"<h2>{html.escape(name)}</h2>{_inline(picture)}" for name, picture in pictures.items()]
+    parts += [f"<h2>{TITLES[name]}</h2>{_inline(picture)}" for name, picture in pictures.items()]
     parts += [f"<h2>{title}</h2>{_table(rows)}" for title, rows in shown.items()]
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Novelty</title><style>{STYLE}</style>'

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -83,40 +84,43 @@ def summary(
     """results.json: by experiment, for each tested set and detector the AUROC with intervals; which one is default."""
     made: dict[str, Any] = {}
     for experiment in experiments:
-        mine = [one for one in said if one.experiment == experiment.name]
-        mean = mean_scores(mine)
-        by_set: dict[str, dict[str, tuple[Doubles, Doubles]]] = {}
-        for detector, scores in mean.items():
-            for name, of in by_novel_set(judged, scores).items():
-                by_set.setdefault(name, {})[detector] = of
-        chosen, on_validation = default_detector(judged, mean)
+        scores = by_detector([one for one in said if one.experiment == experiment.name])
+        by_set: dict[str, dict[str, list[tuple[Doubles, Doubles]]]] = {}
+        for detector, of_seeds in scores.items():
+            for of_seed in of_seeds:
+                for name, of in by_novel_set(judged, of_seed).items():
+                    by_set.setdefault(name, {}).setdefault(detector, []).append(of)
+        on_validation = validation_auroc(judged, scores)
         made[experiment.name] = {
             "parameters": experiment.model_dump(mode="json"),
-            "default_detector": chosen,
+            "default_detector": max(on_validation, key=lambda name: on_validation[name], default=None),
             "validation_auroc": on_validation,
             "novel_sets": {name: intervals(of, REFERENCE, resamples, seed) for name, of in by_set.items()},
         }
     return made
 
 
-def mean_scores(said: Sequence[Judged]) -> dict[str, Doubles]:
-    """For each detector the mean over seeds of each row's rank, in shares: scores of networks differ in scale."""
-    by_detector: dict[str, list[Doubles]] = {}
+def by_detector(said: Sequence[Judged]) -> dict[str, list[Doubles]]:
+    """For each detector the scores of each seed; those that say the same with every seed once."""
+    found: dict[str, list[Doubles]] = {}
     for one in said:
-        ranks = pl.Series(one.scores).rank("average").to_numpy() / len(one.scores)
-        by_detector.setdefault(one.detector, []).append(ranks)
-    return {name: np.mean(of, axis=0) for name, of in by_detector.items()}
+        of_seeds = found.setdefault(one.detector, [])
+        if not of_seeds or (one.scores != of_seeds[0]).any():
+            of_seeds.append(one.scores)
+    return found
 
 
-def default_detector(judged: pl.DataFrame, scores: Mapping[str, Doubles]) -> tuple[str | None, dict[str, float]]:
-    """The detector with the highest AUROC on validation's rows, and all of these; None without such rows.
+def validation_auroc(judged: pl.DataFrame, scores: Mapping[str, Sequence[Doubles]]) -> dict[str, float]:
+    """For each detector the mean over seeds of its AUROC on validation's rows; nothing without such rows.
 
-    Length is left out: it knows nothing of what a text says.
+    The detector with the highest is the default. Length is left out: it knows nothing of what a text says.
     """
-    rows = judged.filter(part="validation")
-    if rows["novel"].is_null().all() or rows["novel"].is_not_null().all():
-        return None, {}
     at = (judged["part"] == "validation").to_numpy()
-    new = rows["novel"].is_not_null().to_numpy()
-    found = {name: figures(of[at][~new], of[at][new])["auroc"] for name, of in scores.items() if name != "length"}
-    return max(found, key=lambda name: found[name]), found
+    new = judged["novel"].is_not_null().to_numpy()[at]
+    if new.all() or not new.any():
+        return {}
+    return {
+        name: mean(figures(of[at][~new], of[at][new])["auroc"] for of in of_seeds)
+        for name, of_seeds in scores.items()
+        if name != "length"
+    }

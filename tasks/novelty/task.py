@@ -151,6 +151,7 @@ def judge_by_others(embeddings: Artifact, split: Artifact, view: View, train_row
 
     from tasks.novelty.detectors import DETECTORS, SEEDED, length
     from tasks.novelty.vectors import load_precomputed_embeddings, prepare_embeddings_for_training, ready
+    from tasks.runtime import torch_threads
 
     known = pl.read_parquet(split.path / "known.parquet").head(train_rows)
     judged = pl.read_parquet(split.path / "judged.parquet")
@@ -160,14 +161,15 @@ def judge_by_others(embeddings: Artifact, split: Artifact, view: View, train_row
     asked = load_precomputed_embeddings(embeddings.path, judged["id"].to_list())
     asked = ready(asked, normalize=view.normalize_embeddings)
     rows: list[tuple[str, int, list[float], float]] = []
-    for name, detector in DETECTORS.items():
-        for seed in range(seeds):
-            if seed and name not in SEEDED:
-                rows.append((name, seed, *rows[-1][2:]))
-                continue
-            begun = time.perf_counter()
-            scores = detector(learnt, asked, seed)
-            rows.append((name, seed, scores.tolist(), time.perf_counter() - begun))
+    with torch_threads():
+        for name, detector in DETECTORS.items():
+            for seed in range(seeds):
+                if seed and name not in SEEDED:
+                    rows.append((name, seed, *rows[-1][2:]))
+                    continue
+                begun = time.perf_counter()
+                scores = detector(learnt, asked, seed)
+                rows.append((name, seed, scores.tolist(), time.perf_counter() - begun))
     by_length = length(known["problem"].to_list(), [texts[name] for name in judged["id"]]).tolist()
     rows += [("length", seed, by_length, 0.0) for seed in range(seeds)]
     with new_artifact("novelty", "detectors.parquet") as out:

@@ -41,12 +41,19 @@ def test_a_detector_less_itself_is_nothing_and_a_better_one_is_clear_of_it() -> 
     rng = np.random.default_rng(0)
     noise = rng.normal(size=400)
     scores = {
-        "knn_5": (noise[:200], noise[200:] + 0.5),
-        "same": (noise[:200], noise[200:] + 0.5),
-        "better": (noise[:200], noise[200:] + 2.0),
+        "knn_5": [(noise[:200], noise[200:] + 0.5)],
+        "same": [(noise[:200], noise[200:] + 0.5)],
+        "better": [(noise[:200], noise[200:] + 2.0)],
     }
     found = intervals(scores, "knn_5", 300, 0)
     assert (found["same"]["difference_low"], found["same"]["difference_high"]) == (0, 0)
     assert found["better"]["difference_low"] > 0
     for of in found.values():
         assert of["low"] < of["auroc"] < of["high"]
+
+
+def test_the_auroc_of_several_seeds_is_their_mean_and_not_an_ensembles() -> None:
+    rng = np.random.default_rng(1)
+    seeds = [(rng.normal(size=50), rng.normal(size=60) + 1) for _ in range(4)]
+    found = intervals({"knn_5": seeds[:1], "rnd": seeds}, "knn_5", 100, 0)
+    assert found["rnd"]["auroc"] == pytest.approx(np.mean([wins(*of) for of in seeds]))
