@@ -15,7 +15,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.cli import publish_until, run
 from flows.embed import embedded
 from flows.params import KatParams, MainParams
-from tasks.artifact import Artifact
+from tasks.artifact import Artifact, external
 from tasks.density.task import weigh_by_density
 from tasks.diversity.params import SpreadBy
 from tasks.diversity.task import compare_models, measure_model, sample_model
@@ -74,7 +74,7 @@ def prepared(p: MainParams) -> Generator[tuple[str, dict[str, Artifact]], None, 
     embeddings = embedded(prompts, embedding_model(p.embed, own), p.embed)
     yield "embed", {"embeddings.parquet": embeddings}
 
-    density = weigh_by_density(embeddings, prompts, p.density)
+    density = weigh_by_density(embeddings, prompts, p.density, external(p.novelty) if p.novelty else None)
     yield "density", {name: density.part(name) for name in ("weights.parquet", "sampled_ids.txt", "density.md")}
 
     reward = train_reward_model(pairs, sft, p.reward)

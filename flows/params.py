@@ -44,6 +44,10 @@ class MainParams(Params):
         min_length=1,
         description="ways of choosing prompts to train: uniform, by density, or placebo (the same weights, permuted)",
     )
+    novelty: Path | None = Field(
+        None,
+        description="Parquet of id and score of every prompt, higher is rarer: weighs in the place of density",
+    )
     terms: TermsParams = TermsParams()
     pairs: PairsParams = PairsParams()
     sft: SftParams = SftParams()

@@ -12,13 +12,16 @@ from tasks.tables import PROMPTS, WEIGHTS, read_embeddings, read_table
 
 
 @cached_task("weigh by density, k={params.k}")
-def weigh_by_density(embeddings: Artifact, prompts: Artifact | None, params: DensityParams) -> Artifact:
+def weigh_by_density(
+    embeddings: Artifact, prompts: Artifact | None, params: DensityParams, scores: Artifact | None = None
+) -> Artifact:
     """Give every prompt a sampling weight, the rarer the heavier.
 
-    prompts: texts and sources for the report.
+    prompts: texts and sources for the report.  scores: id and score of each, higher is rarer: they weigh in the place
+    of density, such as scores of novelty.
     Returns a folder: weights.parquet, sampled_ids.txt, report.json, density.md.
     """
-    from tasks.density.inputs import check_ids, check_texts
+    from tasks.density.inputs import check_ids, check_texts, read_scores
     from tasks.density.neighbours import knn_density
     from tasks.density.report import density_page, density_report, headline, source_rows
     from tasks.density.sample import default_budget, weighted_sample
@@ -37,7 +40,11 @@ def weigh_by_density(embeddings: Artifact, prompts: Artifact | None, params: Den
     if density.search.fell_back:
         log_line("no faster search found %s of the neighbours: each was compared with every other", params.least_recall)
     weighting = solve_weights(
-        density.values, target_ess=params.target_ess, floor=params.floor, max_ratio=params.max_ratio, alpha=params.alpha
+        density.values if scores is None else 1 / read_scores(scores.path, ids),
+        target_ess=params.target_ess,
+        floor=params.floor,
+        max_ratio=params.max_ratio,
+        alpha=params.alpha,
     )
     drawn = weighted_sample(weighting.weight, budget, params.seed)
     report = density_report(ids, density, weighting, params)

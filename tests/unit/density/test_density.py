@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from tasks.artifact import external
-from tasks.density.inputs import check_ids, check_texts
+from tasks.density.inputs import check_ids, check_texts, read_scores
 from tasks.density.neighbours import distinct_vectors, knn_density, nearest_neighbours
 from tasks.density.params import DensityParams
 from tasks.density.report import density_page, density_report, source_rows
@@ -280,3 +280,32 @@ def test_texts_that_repeat_an_id_or_know_none_are_refused() -> None:
     with pytest.raises(InputError, match="None of the prompts has the id of a vector"):
         check_texts(pl.DataFrame({"id": ["x"]}), ["a", "b"])
     check_texts(pl.DataFrame({"id": ["x", "b"]}), ["a", "b"])
+
+
+def test_scores_weigh_in_the_place_of_density(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ids = [f"p{row}" for row in range(40)]
+    write_embeddings(tmp_path / "e.parquet", ids, unit_vectors(40, 4))
+    score = np.random.default_rng(0).uniform(0.01, 1, 40)
+    pl.DataFrame({"id": ids[::-1], "score": score[::-1]}).write_parquet(tmp_path / "s.parquet")
+    made = weigh_by_density.fn(
+        external(tmp_path / "e.parquet"), None, DensityParams(k=3), external(tmp_path / "s.parquet")
+    )
+    weights = pl.read_parquet(made.path / "weights.parquet")
+    assert (np.argsort(weights["weight"], kind="stable") == np.argsort(score, kind="stable")).all()
+    assert effective_size(weights["weight"].to_numpy()) == pytest.approx(0.6 * 40, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ({"id": ["a"], "score": [1.0]}, r"for 1 of 2 prompts, the first 'b' \(score None\)"),
+        ({"id": ["a", "b"], "score": [1.0, 0.0]}, r"the first 'b' \(score 0.0\)"),
+        ({"id": ["a", "b"], "score": [float("nan"), 1.0]}, r"the first 'a' \(score nan\)"),
+        ({"id": ["a", "b", "b"], "score": [1.0, 1.0, 2.0]}, "the first 'b'"),
+    ],
+)
+def test_scores_that_cannot_weigh_are_refused(rows: dict[str, list[object]], said: str, tmp_path: Path) -> None:
+    pl.DataFrame(rows).write_parquet(tmp_path / "s.parquet")
+    with pytest.raises(InputError, match=said):
+        read_scores(tmp_path / "s.parquet", ["a", "b"])
