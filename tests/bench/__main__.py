@@ -1,10 +1,12 @@
 """`make bench`: measure what the README promises. One part alone: `python -m tests.bench.lambda_terms`."""
 
-from tests.bench import demo, density, embed, lambda_terms, prompt_map
+from tests.bench import demo, density, embed, lambda_terms, novelty, prompt_map, training
 
 if __name__ == "__main__":
     lambda_terms.main()
     embed.main()
     density.main()
     prompt_map.main()
+    training.main()
+    novelty.main()
     demo.main()

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from flows.params import NoveltyFlowParams
 from tasks.cpu import cpu_has_bfloat16
 from tasks.minilm import minilm_folder
 from tasks.novelty.detectors import DETECTORS, gp_rnd
@@ -40,8 +41,9 @@ BASE = Experiment(name="base")
 def main() -> None:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     speed()
-    if len(sys.argv) > 1:
-        quality(Path(sys.argv[1]))
+    problems = Path(sys.argv[1]) if len(sys.argv) > 1 else NoveltyFlowParams().data
+    if problems.exists():
+        quality(problems)
 
 
 def speed() -> None:
