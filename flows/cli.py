@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsError
 
-from tasks.artifact import Artifact, link_or_copy, publish, published_names
+from tasks.artifact import PUBLISHED, Artifact, link_or_copy, publish, published_names
 from tasks.errors import KatflowError
 from tasks.params import Params
 
@@ -96,10 +96,15 @@ def parse(params: type[Params], argv: Sequence[str], program: str) -> Params:
 
 
 def _from_earlier_runs(made: dict[str, Path]) -> list[str]:
-    """Results of other runs that lie beside this one's."""
+    """Results of other runs that lie beside this one's, or in a folder that it filled (arms of an experiment)."""
     folders = {path.parent for path in made.values()}
-    mine = {path.name for path in made.values()}
-    return sorted(name for folder in folders for name in published_names(folder) - mine)
+    found = []
+    for top in (folder for folder in folders if not folders & set(folder.parents)):
+        filled = {path.relative_to(top).parts[0] for path in made.values() if path.is_relative_to(top)}
+        deeper = (note.parent for name in filled for note in (top / name).rglob(PUBLISHED))
+        lying = {folder / name for folder in (top, *deeper) for name in published_names(folder)}
+        found += [str(path.relative_to(top)) for path in lying - set(made.values())]
+    return sorted(found)
 
 
 def _name(flow: Any) -> str:

@@ -1,7 +1,7 @@
 """The flows' own parameters: the stages' together, with presets."""
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -66,10 +66,10 @@ class MainParams(Params):
 
     @field_validator("arms")
     @classmethod
-    def _each_once(cls, arms: list[Arm]) -> list[Arm]:
+    def _each_once_in_one_order(cls, arms: list[Arm]) -> list[Arm]:
         if len(set(arms)) != len(arms):
             raise ValueError(f"arms names one twice: {', '.join(arms)}")
-        return arms
+        return sorted(arms, key=get_args(Arm).index)
 
 
 class KatParams(MainParams):

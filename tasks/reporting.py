@@ -1,4 +1,7 @@
-"""What a running task shows: progress, tables and text in Prefect's UI and log."""
+"""What a running task shows: progress, tables and text in Prefect's UI and log.
+
+What is shown is not the work: where the server is gone, that is said in the log and the work goes on.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 from uuid import UUID
 
+import httpx
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
@@ -13,6 +17,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.context import TaskRunContext
+from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
 Progress = Callable[[float], None]
@@ -30,36 +35,51 @@ def progress(what: str) -> Iterator[Progress]:
         yield lambda share: None
         return
     log = get_run_logger()
-    artifact = cast(UUID, create_progress_artifact(progress=0.0, description=what))
+    artifact = _shown(lambda: create_progress_artifact(progress=0.0, description=what))
     updated = printed = time.monotonic()
+
+    def update(share: float) -> None:
+        nonlocal artifact
+        if known := artifact:
+            artifact = _shown(lambda: update_progress_artifact(known, progress=100.0 * share))  # None: not again
 
     def show(share: float) -> None:
         nonlocal updated, printed
         now = time.monotonic()
         if now - updated >= SECONDS_BETWEEN_UPDATES:
-            update_progress_artifact(artifact, progress=100.0 * share)
-            updated = now
+            update(share)
+            updated = time.monotonic()
         if now - printed >= SECONDS_BETWEEN_LINES:
             log.info("%s: %.0f %%", what, 100.0 * share)
             printed = now
 
     yield show
-    update_progress_artifact(artifact, progress=100.0)
+    update(1.0)
 
 
 def show_table(key: str, rows: Sequence[Mapping[str, Any]], description: str) -> None:
     """A table artifact. key: lower-case letters, digits and dashes. Outside a task run it does nothing."""
     if TaskRunContext.get() is not None:
-        create_table_artifact(key=key, table=[dict(row) for row in rows], description=description)
+        table = [dict(row) for row in rows]
+        _shown(lambda: create_table_artifact(key=key, table=table, description=description))
 
 
 def show_markdown(key: str, text: str, description: str) -> None:
     """A markdown artifact. Outside a task run it does nothing."""
     if TaskRunContext.get() is not None:
-        create_markdown_artifact(key=key, markdown=text, description=description)
+        _shown(lambda: create_markdown_artifact(key=key, markdown=text, description=description))
 
 
 def log_line(text: str, *values: object) -> None:
     """One line in the task run's log. Outside a task run it does nothing."""
     if TaskRunContext.get() is not None:
         get_run_logger().info(text, *values)
+
+
+def _shown(show: Callable[[], Any]) -> UUID | None:
+    """What Prefect's server knows an artifact by; None, and a line in the log, where it does not answer."""
+    try:
+        return cast(UUID, show())
+    except (httpx.HTTPError, PrefectException) as error:
+        get_run_logger().warning("not shown in the UI: its server does not answer (%s)", type(error).__name__)
+        return None

@@ -107,7 +107,7 @@ pub struct Ledger {
     used: usize,
 }
 
-/// Slots are filled to two thirds at most.
+/// Slots for so many terms, filled to two thirds at most; `reserve` lets a table that grows fill further.
 fn slots_for(terms: usize) -> usize {
     (terms.max(1024) * 3 / 2).next_power_of_two()
 }

@@ -14,7 +14,7 @@ pub trait Stages: Sync {
     type Generated: Send;
     type Claimed: Send;
     type Encoded: Send;
-    fn generate(&self, chunk: u64) -> Self::Generated;
+    fn generate(&self, chunk: u64) -> Result<Self::Generated>;
     /// True with the last chunk that is needed.
     fn claim(&self, chunk: u64, generated: Self::Generated) -> Result<(Self::Claimed, bool)>;
     fn encode(&self, claimed: Self::Claimed) -> Result<Self::Encoded>;
@@ -123,7 +123,7 @@ fn work<S: Stages>(stages: &S, state: &Mutex<State<S>>, changed: &Condvar, in_fl
             drop(guard);
             let outcome = stages.claim(next_claim, generated);
             guard = lock(state);
-            guard.claiming = guard.last.is_some();
+            guard.claiming = false;
             guard.to_claim += 1;
             outcome.map(|(claimed, is_last)| {
                 guard.claimed.push_back((next_claim, claimed));
@@ -141,10 +141,9 @@ fn work<S: Stages>(stages: &S, state: &Mutex<State<S>>, changed: &Condvar, in_fl
             let chunk = guard.to_generate;
             guard.to_generate += 1;
             drop(guard);
-            let generated = stages.generate(chunk);
+            let outcome = stages.generate(chunk);
             guard = lock(state);
-            guard.generated.insert(chunk, generated);
-            Ok(())
+            outcome.map(|generated| drop(guard.generated.insert(chunk, generated)))
         } else {
             guard = changed.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner());
             continue;

@@ -42,7 +42,8 @@ impl Stratum {
     }
 }
 
-/// Shares of roots by stratum; the rest is `Redex`. They were tuned for the coverage of rows.
+/// Shares of roots asked for by stratum; the rest, and what cannot be met in three tries, is `Redex`. They were
+/// tuned for the coverage of rows.
 const NORMAL_SHARE: f64 = 0.05;
 const PREFIX_SHARE: f64 = 0.15;
 const GROWTH_SHARE: f64 = 0.55;
@@ -54,7 +55,7 @@ const TRIES: usize = 3;
 /// How roots are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// By stratum, each uniformly.
+    /// By stratum, each uniformly but for growth, which is planted.
     Strata,
     /// By a walk through the grammar, which knows no strata.
     Walk,

@@ -76,7 +76,7 @@ pub fn write_run(places: &Places, spec: &Spec, workers: usize, mut proceed: impl
         made += record.rows.iter().sum::<u64>();
         parts.push(record);
         if !proceed(made) {
-            return Err(LambdaError::new("stopped. Finished parts stay; run again to go on from them."));
+            return Err(stopped());
         }
     }
     let reused = parts.len();
@@ -105,6 +105,10 @@ pub fn write_run(places: &Places, spec: &Spec, workers: usize, mut proceed: impl
     }
     proceed(spec.examples);
     Ok(Report { parts, reused })
+}
+
+fn stopped() -> LambdaError {
+    LambdaError::new("stopped. Finished parts stay; run again to go on from them.")
 }
 
 /// Makes sure that the finished parts in `places`, if any, are of this very run.
@@ -160,11 +164,14 @@ impl Stages for Run<'_> {
     type Claimed = Claimed;
     type Encoded = EncodedChunk;
 
-    fn generate(&self, chunk: u64) -> Self::Generated {
+    fn generate(&self, chunk: u64) -> Result<Self::Generated> {
         let goes_on = || !self.stopped.load(Ordering::Relaxed);
         let chunk = Chunk::generate_while(self.spec.seed, chunk, &self.roots, self.spec.limits, goes_on);
+        if !goes_on() {
+            return Err(stopped()); // the chunk may have ended early, and must not be claimed
+        }
         let words = words(&chunk, &self.spec.shares);
-        (chunk, words)
+        Ok((chunk, words))
     }
 
     fn claim(&self, number: u64, (chunk, words): Self::Generated) -> Result<(Claimed, bool)> {

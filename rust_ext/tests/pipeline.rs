@@ -15,11 +15,14 @@ impl Stages for Squares {
     type Claimed = u64;
     type Encoded = u64;
 
-    fn generate(&self, chunk: u64) -> u64 {
+    fn generate(&self, chunk: u64) -> Result<u64> {
         // Early chunks take longest, so that later ones overtake them.
         let spins = (20u64.saturating_sub(chunk)) * 20_000;
         assert!(self.fault != "generate" || chunk < 7, "a fault in a worker");
-        (0..spins).fold(chunk, |n, i| std::hint::black_box(n ^ i ^ i))
+        if self.fault == "unfinished" && chunk >= 7 {
+            return Err(LambdaError::new("a chunk that ended early"));
+        }
+        Ok((0..spins).fold(chunk, |n, i| std::hint::black_box(n ^ i ^ i)))
     }
 
     fn claim(&self, chunk: u64, generated: u64) -> Result<(u64, bool)> {
@@ -55,7 +58,7 @@ fn chunks_are_appended_in_order_whatever_the_workers() {
 
 #[test]
 fn an_error_a_panic_and_a_stop_end_the_run() {
-    for (fault, message) in [("claim", "a fault in claim"), ("generate", "panicked")] {
+    for (fault, message) in [("claim", "a fault in claim"), ("generate", "panicked"), ("unfinished", "ended early")] {
         let stages = squares(fault);
         assert!(run(&stages, 0, 3, || true).unwrap_err().message.contains(message));
         assert!(stages.seen.lock().unwrap().iter().all(|&(chunk, ..)| chunk < 7));

@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 from tasks.diversity.intervals import Doubles, Estimate, Resampling, holm, paired
 
 BASE = "sft"
-PRIMARY = "distinct_correct"
+PRIMARY = ("distinct_correct", "good_spread")
+"""The measure that the question is about: the first where answers can be counted, else the second."""
 DELTA = 0.2
-"""Of the SFT model's standard deviation over prompts: differences within it are called none. Set beforehand."""
+"""Of the SFT model's standard deviation over prompts in its first draw: differences within it are called none.
+
+Set beforehand; and whatever the number of seeds, for a mean over more draws varies less.
+"""
 
 
 def compare(
@@ -37,15 +41,16 @@ def compare(
     sources = prompts["source"].to_numpy()
     names = sorted(set(sources))
     ratios = _vocabulary(vocabulary, resamples, seed)
+    metric = PRIMARY[int(np.isnan(values[BASE][PRIMARY[0]]).all())]
     return {
         "prompts": len(prompts),
         "seeds": seeds,
-        "primary": {"contrast": primary_contrast(list(measured)), "metric": PRIMARY},
+        "primary": {"contrast": primary_contrast(list(measured)), "metric": metric},
         "arms": {
             arm: {**{name: resampling.mean(x).json() for name, x in metrics.items()}, "vocabulary_ratio": ratios[arm]}
             for arm, metrics in values.items()
         },
-        "contrasts": _contrasts(values, resampling),
+        "contrasts": _contrasts(values, resampling, (primary_contrast(list(measured)), metric)),
         "by_source": {
             arm: {
                 source: {name: resampling.mean(x, sources == source).json() for name, x in metrics.items()}
@@ -89,19 +94,21 @@ def _by_metric(tables: Sequence[pl.DataFrame]) -> dict[str, Doubles]:
     return {name: np.stack([table[name].to_numpy() for table in tables]) for name in tables[0].columns}
 
 
-def _contrasts(values: Mapping[str, Mapping[str, Doubles]], resampling: Resampling) -> dict[str, Any]:
+def _contrasts(
+    values: Mapping[str, Mapping[str, Doubles]], resampling: Resampling, primary: tuple[str | None, str]
+) -> dict[str, Any]:
+    """Every contrast's tests; all but the one that the question is about corrected for their number."""
     made: dict[str, Any] = {}
-    spread = {name: _deviation(x) for name, x in values[BASE].items()}
+    spread = {name: _deviation(x[:1]) for name, x in values[BASE].items()}
     for arm, other in contrasts(list(values)):
         tested = {
             name: paired(x, values[other][name], DELTA * spread[name], resampling) for name, x in values[arm].items()
         }
-        p = {
-            name: of["sign_flip_p"] for name, of in tested.items() if name != PRIMARY and of["sign_flip_p"] is not None
-        }
+        alone = primary[1] if f"{arm}-{other}" == primary[0] else None
+        p = {name: of["sign_flip_p"] for name, of in tested.items() if name != alone and of["sign_flip_p"] is not None}
         adjusted = holm(p)
         made[f"{arm}-{other}"] = {
-            name: {**of, "holm_p": adjusted.get(name)} if name != PRIMARY else of for name, of in tested.items()
+            name: {**of, "holm_p": adjusted.get(name)} if name != alone else of for name, of in tested.items()
         }
     return made
 

@@ -4,6 +4,7 @@ Both are samples: seeds of all trainings that could have been, prompts of all th
 resampled (a bootstrap over crossed factors, Owen 2007, "The pigeonhole bootstrap"), and tests flip whole seeds.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm, t
 
 Doubles = NDArray[np.float64]
 LEVEL = 0.95
@@ -34,17 +36,25 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Resampling:
-    """How often each of S seeds and n prompts is drawn in each of R resamples; the same for all that is compared."""
+    """What each of S seeds and n prompts weighs in each of R resamples; the same for all that is compared."""
 
     seeds: Doubles  # [R, S]
     prompts: Doubles  # [R, n]
 
     @classmethod
     def draw(cls, seeds: int, prompts: int, resamples: int, seed: int) -> "Resampling":
+        """How often each is drawn; of seeds, the departure from once is stretched as Student's t stretches a normal
+        interval: a few resampled seeds alone differ by too little (percentiles of 6 held the truth in 87 % of trials).
+        """
         rng = np.random.default_rng(seed)
-        return cls(
-            *(rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64) for n in (seeds, prompts))
+        of_seeds, of_prompts = (
+            rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64) for n in (seeds, prompts)
         )
+        stretch = 1.0
+        if seeds > 1:
+            quantile = (1 + LEVEL) / 2
+            stretch = t.ppf(quantile, seeds - 1) / norm.ppf(quantile) * math.sqrt(seeds / (seeds - 1))
+        return cls(1 + stretch * (of_seeds - 1), of_prompts)
 
     def mean(self, values: Doubles, of: NDArray[np.bool_] | None = None) -> Estimate:
         """The mean of values [S, n] that are not nan, with the percentile interval of the resampled means.
@@ -97,13 +107,17 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
 
 
 def paired(one: Doubles, other: Doubles, delta: float, resampling: Resampling) -> dict[str, Any]:
-    """A difference of values [S, n], paired by seed and prompt, with its interval, its test and its equivalence."""
+    """A difference of values [S, n], paired by seed and prompt, with its interval, its test and its equivalence.
+
+    Where nothing varies (em-dashes in λ-terms) nothing is tested.
+    """
     difference = one - other
     estimate = resampling.mean(difference).json()
     known = ~np.isnan(difference)
     by_seed = np.where(known, difference, 0.0).sum(axis=1) / np.maximum(1, known.sum(axis=1))
     by_seed = by_seed[known.any(axis=1)]
-    numbers = {"sign_flip_p": sign_flip(by_seed), "delta": delta, "equivalence_p": equivalence(by_seed, delta)}
+    tested = by_seed[:0] if delta == 0 and not difference[known].any() else by_seed
+    numbers = {"sign_flip_p": sign_flip(tested), "delta": delta, "equivalence_p": equivalence(tested, delta)}
     plain = {name: None if value != value else value for name, value in numbers.items()}
     p = plain["equivalence_p"]
     return {

@@ -1,9 +1,10 @@
 """What one model's answers to each prompt amount to.
 
 An answer is *good* where the checker finds it right or, for prompts without a checker, where the reward model scores
-it above the median of the SFT model's answers to such prompts. Diversity of good answers is what counts: noise is
-diverse too. Where only one answer can be right (a next step, a normal form) right answers cannot be diverse, and
-their diversity is not defined.
+it above the median of the SFT model's answers to that prompt (its scores compare answers to one prompt only). Diversity
+of good answers is what counts: noise is diverse too. Right answers are counted; without a checker nearly all good
+answers differ, so that counting would only count the good, and how far they spread is measured instead. Where only one
+answer can be right (a next step, a normal form) right answers cannot be diverse, and their diversity is not defined.
 """
 
 import math
@@ -26,6 +27,7 @@ class Samples:
 
     answers: list[list[str]]
     scores: NDArray[np.float64]
+    ended: NDArray[np.bool_]  # [n, K], whether an answer came to its end within the limit of tokens
 
     @property
     def texts(self) -> list[str]:
@@ -37,22 +39,20 @@ class Samples:
 class Base:
     """What the SFT model's answers fix for all models."""
 
-    bar: float  # the score above which an answer without a checker is good
+    bars: NDArray[np.float64]  # [n], the score above which an answer to a prompt without a checker is good
     words: int  # different tokens in all its answers
 
     @classmethod
-    def of(cls, samples: Samples, metas: Sequence[str | None]) -> "Base":
-        unchecked = samples.scores[[meta is None for meta in metas]]
-        bar = float(np.median(unchecked)) if unchecked.size else math.nan
-        return cls(bar, len({word for answers in samples.answers for one in answers for word in tokens(one)}))
+    def of(cls, samples: Samples) -> "Base":
+        words = {word for answers in samples.answers for one in answers for word in tokens(one)}
+        return cls(np.median(samples.scores, axis=1), len(words))
 
 
 def read_samples(path: Path) -> tuple[list[str | None], Samples]:
     """What was asked of each prompt, and what a model said: completions.parquet."""
-    table = pl.read_parquet(path, columns=["meta", "answers", "scores"])
-    return table["meta"].to_list(), Samples(
-        table["answers"].to_list(), np.array(table["scores"].to_list(), dtype=float)
-    )
+    table = pl.read_parquet(path, columns=["meta", "answers", "scores", "ended"])
+    scores, ended = np.array(table["scores"].to_list(), dtype=float), np.array(table["ended"].to_list(), dtype=bool)
+    return table["meta"].to_list(), Samples(table["answers"].to_list(), scores, ended)
 
 
 def measure(
@@ -67,29 +67,33 @@ def measure(
     vectors: a unit vector for each answer's text.
     """
     rows = [
-        _of_prompt(meta, answers, scores, base, vectors, mix)
-        for meta, answers, scores in zip(metas, samples.answers, samples.scores, strict=True)
+        _of_prompt(meta, answers, scores, bar, base.words, vectors, mix)
+        for meta, answers, scores, bar in zip(metas, samples.answers, samples.scores, base.bars, strict=True)
     ]
-    return pl.DataFrame(rows, schema=dict.fromkeys(rows[0], pl.Float64))
+    table = pl.DataFrame(rows, schema=dict.fromkeys(rows[0], pl.Float64))
+    return table.with_columns(ended=pl.Series(samples.ended.mean(axis=1)))
 
 
 def _of_prompt(
     meta: str | None,
     answers: Sequence[str],
     scores: NDArray[np.float64],
-    base: Base,
+    bar: float,
+    words: int,
     vectors: Mapping[str, NDArray[np.float32]],
     mix: RewardMix,
 ) -> dict[str, float]:
     right = verdicts([meta] * len(answers), answers)
-    good = [one for one, is_right, score in zip(answers, right, scores, strict=True) if _good(is_right, score, base)]
+    good = [one for one, is_right, score in zip(answers, right, scores, strict=True) if _good(is_right, score, bar)]
     one_answer = meta is not None and has_one_answer(meta)
+    counted = meta is not None and not one_answer
     rewards = [
         mix.checker_weight * (one or 0.0) + mix.of_model(meta) * score for one, score in zip(right, scores, strict=True)
     ]
     return {
-        "distinct_correct": math.nan if one_answer else float(len(set(good))),
-        "entropy": math.nan if one_answer else entropy(good),
+        "distinct_correct": float(len(set(good))) if counted else math.nan,
+        "entropy": entropy(good) if counted else math.nan,
+        "good_spread": spread(np.stack([vectors[one] for one in good])) if good and not one_answer else math.nan,
         "reward": float(np.mean(rewards)),
         **{
             f"pass@{k}": math.nan if meta is None else pass_at(k, len(answers), len(good))
@@ -98,7 +102,7 @@ def _of_prompt(
         },
         "distinct_1": distinct(answers, 1),
         "distinct_2": distinct(answers, 2),
-        "ead_1": adjusted_distinct(answers, base.words),
+        "ead_1": adjusted_distinct(answers, words),
         "self_bleu": self_bleu(answers),
         "embedding_spread": spread(np.stack([vectors[answer] for answer in answers])),
         "em_dashes": em_dashes(answers),
@@ -106,5 +110,5 @@ def _of_prompt(
     }
 
 
-def _good(right: float | None, score: float, base: Base) -> bool:
-    return score > base.bar if right is None else right == 1.0
+def _good(right: float | None, score: float, bar: float) -> bool:
+    return score > bar if right is None else right == 1.0

@@ -53,9 +53,12 @@ def entropy(answers: Sequence[str]) -> float:
 
 
 def self_bleu(answers: Sequence[str]) -> float:
-    """Mean BLEU-4 of each answer against the others (Zhu et al. 2018), in [0, 1]; 1 where all are alike."""
+    """Mean BLEU-4 of each answer against the others (Zhu et al. 2018), in [0, 1]; 1 where all are alike.
+
+    nan where no answer has a token: what says nothing is neither varied nor alike.
+    """
     lines = [" ".join(tokens(answer)) for answer in answers]
-    if len(lines) < 2:
+    if len(lines) < 2 or not any(lines):
         return math.nan
     scores = [
         _bleu.sentence_score(line, [*lines[:i], *lines[i + 1 :]]).score / 100 if line else 0.0

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from tasks.diversity.compare import BASE, DELTA, PRIMARY
+from tasks.diversity.compare import BASE, DELTA
 from tasks.pictures import COLOURS, svg
 
 CURVES = {
@@ -38,11 +38,14 @@ def forest(comparison: Mapping[str, Any]) -> str:
             middle, low, high = (of[key] / deviation for key in ("difference", "low", "high"))
             y = row + 0.7 * (at + 0.5) / len(between) - 0.35
             label = name.replace("-", " less ") if row == 0 else None
-            bars = [[middle - low], [high - middle]]
+            bars = [[max(0.0, middle - low)], [max(0.0, high - middle)]]
             axes.errorbar(middle, y, xerr=bars, fmt="o", color=COLOURS[at % len(COLOURS)], markersize=4, label=label)
-    axes.set_yticks(range(len(metrics)), [f"{name} *" if name == PRIMARY else name for name in metrics])
+    axes.set_yticks(
+        range(len(metrics)), [f"{name} *" if name == comparison["primary"]["metric"] else name for name in metrics]
+    )
     axes.invert_yaxis()
-    axes.set_xlabel("difference in standard deviations of the SFT model over prompts (* primary, grey: ±δ)")
+    primary = f"* primary for {str(comparison['primary']['contrast']).replace('-', ' less ')}, grey: ±δ"
+    axes.set_xlabel(f"difference in standard deviations of the SFT model over prompts ({primary})")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False)
     return svg(figure)
 

@@ -8,6 +8,7 @@ from tasks.diversity.intervals import SIGNIFICANT
 
 BAND = (0.2, 0.8)
 FEWEST_SEEDS = 6
+MOST_CUT = 0.2
 
 
 def answer(comparison: Mapping[str, Any]) -> str:
@@ -76,6 +77,15 @@ def band_verdict(comparison: Mapping[str, Any]) -> str:
     )
 
 
+def cut_verdict(comparison: Mapping[str, Any]) -> list[str]:
+    """A warning where the limit of tokens, not the model, ended many answers."""
+    cut = {arm: 1 - of["ended"]["mean"] for arm, of in comparison["arms"].items()}
+    if max(cut.values()) <= MOST_CUT:
+        return []
+    shares = ", ".join(f"{arm} {share:.0%}" for arm, share in cut.items())
+    return [f"MANY ANSWERS WERE CUT at the limit of tokens ({shares}): raise --diversity.max-completion."]
+
+
 def _in_band(share: float) -> bool:
     return BAND[0] <= share <= BAND[1]
 
@@ -111,7 +121,8 @@ def write_report(
         "",
         f"{comparison['prompts']} held-out prompts, {comparison['completions']} completions each, "
         f"{comparison['seeds']} training {_seeds(comparison['seeds'])}. Intervals are 95 % and cover the choice of "
-        f"prompts{' and of seeds' if comparison['seeds'] > 1 else ', not the luck of a training seed'}.",
+        f"prompts{' and of seeds' if comparison['seeds'] > 1 else ', not the luck of a training seed'}. The SFT and "
+        "the reward model are one each.",
         "",
         "## Did training work?",
         "",
@@ -121,6 +132,7 @@ def write_report(
         "",
         reward_model_verdict(reward["by_source"]),
         band_verdict(comparison),
+        *cut_verdict(comparison),
         "",
         *_table([{name: str(value) for name, value in row.items()} for row in settings]),
         "",
@@ -153,9 +165,10 @@ def write_report(
         "",
         "## Measures",
         "",
-        "distinct_correct and entropy count right answers only, 0 where there is none: accuracy moves them too. Of a "
-        "prompt without a checker those count whose reward is above the median of SFT's answers; prompts that have one "
-        "right answer only are left out of both. "
+        "distinct_correct and entropy count right answers only, 0 where there is none: accuracy moves them too; "
+        "prompts that have one right answer only, or no checker, are left out. good_spread is how far good answers lie "
+        "apart: right ones, or without a checker those whose reward is above the median of SFT's answers to the "
+        "prompt. "
         "Held-out prompts are wordings that were not trained on; what a make-prompt asks for can occur in training.",
         "",
         *_table(metric_rows(comparison)),
@@ -164,6 +177,8 @@ def write_report(
     for name in between:
         lines += [
             f"## {name.replace('-', ' less ')}, paired by seed and prompt",
+            "",
+            least_holm_p(comparison, name),
             "",
             *_table(_contrast_rows(comparison, name)),
             "",
@@ -179,6 +194,17 @@ def write_report(
         "",
     ]
     return "\n".join(lines)
+
+
+def least_holm_p(comparison: Mapping[str, Any], contrast: str) -> str:
+    """What a reader must know before taking a large corrected p for the absence of an effect."""
+    tests = sum(of.get("holm_p") is not None for of in comparison["contrasts"][contrast].values())
+    least = min(1.0, tests * 2 / 2 ** comparison["seeds"])
+    return (
+        f"{tests} measures are corrected for their number; with {comparison['seeds']} {_seeds(comparison['seeds'])} "
+        f"none of their p values can fall below {least:.3g}"
+        f"{', so they describe and cannot show' if least > SIGNIFICANT else ''}."
+    )
 
 
 def _weight_rows(comparison: Mapping[str, Any]) -> list[dict[str, str]]:

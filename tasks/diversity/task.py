@@ -80,7 +80,7 @@ def measure_model(
         metas, said = read_samples(samples.path)
         _, by_sft = read_samples(base.path)
         vectors = answer_vectors(spread_by, said.texts, by_sft.texts, sft.path / "model", show)
-        measures = measure(metas, said, Base.of(by_sft, metas), vectors, mix)
+        measures = measure(metas, said, Base.of(by_sft), vectors, mix)
         ratios = vocabulary_ratios([answer for answers in said.answers for answer in answers], token_budget)
     with new_artifact("diversity", "measures") as out:
         out.path.mkdir()

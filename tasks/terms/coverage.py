@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,8 @@ def coverage_picture(figures: dict[str, Any], title: str) -> str:
 
 def _histogram(counts: list[int], what: str, x: int, y: int) -> list[str]:
     """Bars from 0 to the value that nineteen twentieths of the rows lie below, and one for all from there on."""
+    if not any(counts):
+        return [_text(x, y - 10, f"{what}: no row has one")]
     kept = next(i for i in range(1, len(counts) + 1) if sum(counts[i:]) <= sum(counts) / 20)
     drawn = [*counts[:kept], sum(counts[kept:])] if len(counts) > 2 * kept else counts
     most, step = max(drawn), WIDTH / len(drawn)
@@ -89,7 +92,7 @@ def _histogram(counts: list[int], what: str, x: int, y: int) -> list[str]:
         for i, count in enumerate(drawn)
         if count
     )
-    every = next(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500) if len(drawn) / n <= 16)
+    every = next(n * 10**power for power in itertools.count() for n in (1, 2, 5) if len(drawn) <= 16 * n * 10**power)
     ticks = [_text(x + (i + 0.4) * step, y + HEIGHT + 16, str(i), 11, "middle") for i in range(0, len(drawn), every)]
     ground = f'<path d="M{x} {y + HEIGHT}h{WIDTH}" stroke="#888"/>'
     beyond = f"; last bar: {kept} and more" if drawn != counts else ""

@@ -50,7 +50,11 @@ class RunParams(Params):
     val_share: float = Field(0.01, ge=0, le=1, description="share of the roots whose traces are for validation")
     test_share: float = Field(0.01, ge=0, le=1, description="share of the roots whose traces are for tests")
     workers: int = Field(
-        2, ge=1, le=256, json_schema_extra=HOW, description="threads or processes; no byte depends on them"
+        2,
+        ge=1,
+        le=64,
+        json_schema_extra=HOW,
+        description="threads or processes, about 20 MB each; no byte depends on them",
     )
 
     @model_validator(mode="after")

@@ -87,7 +87,7 @@ def resolve_parts(folder: Path, seed: int, params: RunParams, scans: Sequence[Pa
 
 
 def write_part(folder: Path, seed: int, params: RunParams, part: int, kept: Path) -> int:
-    """Third pass: write the rows of a part that are kept, and record.json; returns their number."""
+    """Third pass: write the rows of a part that are kept, and its record; returns their number."""
     report = lam.write_part(folder, folder, params.spec(seed), part, kept / f"part-{part:05}.keep")
     return report["stats"]["rows"]
 

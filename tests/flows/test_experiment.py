@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from safetensors.torch import load_file
 
+from flows.cli import _from_earlier_runs
 from flows.experiment import experiment
 from flows.kat import kat
 from flows.params import ExperimentParams, KatParams
@@ -78,6 +79,15 @@ def test_another_seed_trains_only_what_is_new_and_kat_shares_the_first(
     assert len(after - before) == 2
     kat(KatParams.model_validate({**TINY, "until": "policy"}))
     assert {path.name for path in (made / "data/policy").glob("[!.]*")} == after
+
+
+def test_arms_and_seeds_of_an_earlier_run_are_named(made: Path) -> None:
+    out = made / "data/out/experiment"
+    mine = {f"arms/uniform/seed-0/{name}": out / f"arms/uniform/seed-0/{name}" for name in ("model", "log.json")}
+    left = _from_earlier_runs({**mine, "report.md": out / "report.md"})
+    assert "arms/placebo/seed-1/model" in left
+    assert "arms/uniform/seed-0/settings.json" in left
+    assert not {"arms/uniform/seed-0/model", "report.md"} & set(left)
 
 
 def test_policies_train_side_by_side_and_spread_is_judged_by_another_encoder(

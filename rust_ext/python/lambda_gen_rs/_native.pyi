@@ -105,9 +105,10 @@ def write_traces(
 ) -> TracesReport:
     """Write exactly `rows` rows of leftmost-outermost traces of closed terms as one zstd Parquet file.
 
-    Roots have `min_size` to `max_size` nodes (2 to 254) and depth ≤ `max_depth`; 5 % are normal forms, 15 %
-    have ≥ 3 leading λs and a redex, 55 % grow in their first step, the rest a redex at a uniformly chosen
-    depth; strata that cannot exist are relaxed. `size_limit` (nodes) bounds the rows, `max_steps` the
+    Roots have `min_size` to `max_size` nodes (2 to 254) and depth ≤ `max_depth`; 5 % are asked to be normal
+    forms, 15 % to have ≥ 3 leading λs and a redex, 55 % to grow in their first step, the rest to have a redex at
+    a uniformly chosen depth. What cannot be met after three tries becomes a redex: of the roots of a large run
+    30 % grow and 13 % have the prefix. `size_limit` (nodes) bounds the rows, `max_steps` the
     traces. No term occurs twice in the file. The bytes depend on everything but `workers` and `progress`.
 
     One row a step: trace_id, step_k, steps_total (null where the trace was cut), complete, term, next_term

@@ -1,12 +1,15 @@
 """The comparison against answers whose measures are known, and a report that claims no more."""
 
 import json
-from typing import Any
+import re
+from itertools import permutations
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
 import pytest
 
+from flows.params import ExperimentParams
 from tasks.diversity.compare import compare, contrasts, density_deciles, primary_contrast
 from tasks.diversity.held_out import held_out_prompts
 from tasks.diversity.inputs import schedule_figures
@@ -15,6 +18,7 @@ from tasks.diversity.metrics import vocabulary_ratios
 from tasks.diversity.pictures import forest, training_curves
 from tasks.diversity.report import answer, training_verdict, write_report
 from tasks.errors import InputError
+from tasks.policy.params import Arm
 from tasks.rewards import RewardMix
 from tasks.sft.scratch import train_tokenizer
 
@@ -31,8 +35,12 @@ PROMPTS = pl.DataFrame(
 )
 
 
+def told(answers: list[list[str]], scores: np.ndarray) -> Samples:
+    return Samples(answers, scores, np.ones(scores.shape, dtype=bool))
+
+
 def samples(answers: list[str], score: float = 0.0) -> Samples:
-    return Samples([answers] * 10, np.full((10, len(answers)), score))
+    return told([answers] * 10, np.full((10, len(answers)), score))
 
 
 MIX = RewardMix(model_weight=0.5)
@@ -44,7 +52,7 @@ def comparison(prompts: pl.DataFrame = PROMPTS, mix: RewardMix = MIX, **arms: Sa
     texts = {text for said in by_seed.values() for one in said for answers in one.answers for text in answers}
     vectors = {text: np.eye(4, dtype=np.float32)[i % 4] for i, text in enumerate(sorted(texts))}
     metas = prompts["meta"].to_list()
-    base = Base.of(by_seed["sft"][0], metas)
+    base = Base.of(by_seed["sft"][0])
     measured = {arm: [measure(metas, one, base, vectors, mix) for one in said] for arm, said in by_seed.items()}
     flat = lambda one: [text for answers in one.answers for text in answers]  # noqa: E731
     words = {arm: [vocabulary_ratios(flat(one), 4) for one in said] for arm, said in by_seed.items()}
@@ -92,14 +100,25 @@ def test_contrasts_are_paired_differences() -> None:
     assert WIDE["contrasts"]["uniform-sft"]["pass@1"]["difference"] == 1.0
 
 
-def test_without_a_checker_good_is_above_the_sft_models_median_score() -> None:
+def test_without_a_checker_good_answers_are_those_above_sfts_median_for_the_prompt_and_their_spread_counts() -> None:
     prompts = PROMPTS.with_columns(meta=pl.lit(None, pl.String))
-    sft = Samples([["a", "b"]] * 10, np.tile([0.0, 1.0], (10, 1)))
-    arm = Samples([["a", "b"]] * 10, np.tile([0.4, 0.6], (10, 1)))
-    made = comparison(prompts, RewardMix(), sft=sft, uniform=arm)
-    assert made["arms"]["uniform"]["distinct_correct"]["mean"] == 1.0  # the median is 0.5
-    assert made["arms"]["uniform"]["pass@1"]["n"] == 0
-    assert made["arms"]["uniform"]["reward"]["mean"] == pytest.approx(0.5)
+    easy = np.where(np.arange(10) < 5, 0.0, 10.0)[:, None]  # scores compare answers to one prompt only
+    sft = told([["a", "b", "c"]] * 10, easy + np.tile([0.0, 0.5, 1.0], (10, 1)))
+    wide = told([["a", "b", "c"]] * 10, easy + np.tile([0.4, 0.6, 0.7], (10, 1)))
+    same = told([["a", "b", "b"]] * 10, easy + np.tile([0.4, 0.6, 0.7], (10, 1)))
+    made = comparison(prompts, RewardMix(), sft=sft, uniform=same, density=wide)
+    assert made["primary"] == {"contrast": "density-uniform", "metric": "good_spread"}
+    assert made["arms"]["density"]["good_spread"]["mean"] == pytest.approx(1.0)  # b and c lie at right angles
+    assert made["arms"]["uniform"]["good_spread"]["mean"] == pytest.approx(0.0, abs=1e-6)
+    assert made["arms"]["sft"]["good_spread"]["n"] == 0  # one good answer has no spread
+    assert made["arms"]["density"]["distinct_correct"]["n"] == made["arms"]["density"]["pass@1"]["n"] == 0
+
+
+def test_answers_cut_by_the_limit_are_said() -> None:
+    cut = Samples([["a"] * 4] * 10, np.zeros((10, 4)), np.tile([True, False, False, False], (10, 1)))
+    report = write_report(comparison(sft=samples(["a"] * 4), uniform=cut), DENSITY, ACCURACY, SETTINGS)
+    assert "MANY ANSWERS WERE CUT at the limit of tokens (sft 0%, uniform 75%)" in report
+    assert "WERE CUT" not in write_report(WIDE, DENSITY, ACCURACY, SETTINGS)
 
 
 def test_by_source_and_decile_parts_add_up_to_the_whole() -> None:
@@ -202,15 +221,6 @@ def test_the_verdict_follows_the_interval(low: float, high: float, said: str) ->
     assert said in training_verdict({"reward": {"difference": (low + high) / 2, "low": low, "high": high}})
 
 
-def test_answers_without_a_checker_are_good_above_the_median_of_their_own_kind() -> None:
-    """High scores on checked prompts do not raise the bar for the others."""
-    mixed = PROMPTS.with_columns(meta=pl.when(pl.col("source") == "a").then("meta"))
-    scores = np.where(mixed["meta"].is_null().to_numpy()[:, None], [[0.0, 1.0]], [[50.0, 60.0]])
-    sft = Samples([["x", "y"]] * 10, scores)
-    found = comparison(mixed, RewardMix(), sft=sft)
-    assert found["by_source"]["sft"]["b"]["distinct_correct"]["mean"] == 1.0
-
-
 ONE = json.dumps({"family": "one_step", "term": "(\\.0)(\\.1)"})
 
 
@@ -228,7 +238,7 @@ def seeds(*right: int) -> list[Samples]:
     return [samples([*RIGHT[:number], *["no"] * (4 - number)]) for number in right]
 
 
-VARIED = Samples([[*RIGHT[: row % 3], *["no"] * (4 - row % 3)] for row in range(10)], np.zeros((10, 4)))
+VARIED = told([[*RIGHT[: row % 3], *["no"] * (4 - row % 3)] for row in range(10)], np.zeros((10, 4)))
 
 
 @pytest.mark.parametrize(
@@ -236,17 +246,28 @@ VARIED = Samples([[*RIGHT[: row % 3], *["no"] * (4 - row % 3)] for row in range(
     [
         ([2] * 6, [1] * 6, "Yes: it raises diversity"),
         ([0] * 6, [1] * 6, "No: it lowers diversity"),
-        ([2, 0, 1, 2, 0, 1], [1] * 6, "Not decided**: neither"),
+        ([2, 0, 1, 2, 0, 1], [1] * 6, "Not decided.*: neither"),
         ([2] * 3, [1] * 3, "Not decided.*p = 0.25, so no difference"),
     ],
 )
 def test_the_answer_is_that_of_the_tests(density: list[int], placebo: list[int], said: str) -> None:
-    varied = [VARIED] * 6
-    made = comparison(sft=varied, uniform=varied, density=varied, placebo=varied)
+    base = [VARIED] * len(density)
+    made = comparison(sft=base, uniform=base, density=seeds(*density), placebo=seeds(*placebo))
+    assert re.search(said, answer(made))
+
+
+def test_arms_that_say_the_same_do_not_differ_by_delta() -> None:
+    made = comparison(**{arm: [VARIED] * 6 for arm in ("sft", "uniform", "density", "placebo")})
     assert "No difference larger than δ" in answer(made)
     assert made["contrasts"]["density-placebo"]["distinct_correct"]["equivalence"]["delta"] == pytest.approx(
         0.2 * np.std([row % 3 for row in range(10)])
     )
+
+
+@pytest.mark.parametrize("given", [*permutations(("uniform", "density")), *permutations(get_args(Arm))])
+def test_the_question_is_among_the_contrasts_whatever_the_order_of_arms(given: tuple[Arm, ...]) -> None:
+    arms = ExperimentParams(arms=list(given)).arms
+    assert primary_contrast(arms) in [f"{arm}-{other}" for arm, other in contrasts(["sft", *arms])]
 
 
 def test_secondary_metrics_are_corrected_for_their_number_and_the_primary_is_not() -> None:
@@ -254,6 +275,8 @@ def test_secondary_metrics_are_corrected_for_their_number_and_the_primary_is_not
     tested = made["contrasts"]["density-uniform"]
     assert "holm_p" not in tested["distinct_correct"]
     assert tested["distinct_correct"]["sign_flip_p"] == pytest.approx(2 / 2**6)
+    assert "holm_p" in made["contrasts"]["uniform-sft"]["distinct_correct"]
+    assert tested["em_dashes"]["sign_flip_p"] is None
     others = [of for name, of in tested.items() if name != "distinct_correct"]
     assert all(of["holm_p"] is None or of["holm_p"] >= of["sign_flip_p"] for of in others)
     assert max(of["holm_p"] or 0 for of in others) > 2 / 2**6

@@ -14,17 +14,21 @@ numbers = st.floats(-1e3, 1e3).map(lambda x: round(x, 3))
 
 
 @given(st.integers(1, 5), st.integers(1, 20), st.integers(0, 99))
-def test_an_interval_holds_its_mean_and_lies_within_the_values(seeds: int, prompts: int, seed: int) -> None:
+def test_an_interval_holds_its_mean(seeds: int, prompts: int, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=(seeds, prompts))
     e = Resampling.draw(seeds, prompts, 200, seed).mean(x)
-    assert x.min() - 1e-9 <= e.low <= e.high <= x.max() + 1e-9
+    assert e.low <= e.mean + 1e-9
+    assert e.mean <= e.high + 1e-9
     assert e.mean == pytest.approx(x.mean())
     assert e.n == prompts
+    if seeds == 1:
+        assert x.min() - 1e-9 <= e.low <= e.high <= x.max() + 1e-9
 
 
-@pytest.mark.parametrize(("seeds", "between", "low"), [(1, 0.0, 0.90), (12, 1.0, 0.86)])
-def test_intervals_cover_the_truth_about_as_often_as_they_say(seeds: int, between: float, low: float) -> None:
-    """Values that vary by prompt, by seed, and by both."""
+@pytest.mark.parametrize("between", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("seeds", [2, 4, 6, 8, 12])
+def test_intervals_cover_the_truth_as_often_as_they_say(seeds: int, between: float) -> None:
+    """Values that vary by prompt, by seed, and by both; differences of arms vary by prompt little."""
     rng = np.random.default_rng(0)
     resampling = Resampling.draw(seeds, 60, 400, 0)
     covered = 0
@@ -32,7 +36,14 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say(seeds: int, betwee
         by_seed, by_prompt = between * rng.normal(size=(seeds, 1)), rng.normal(size=(1, 60))
         e = resampling.mean(by_seed + by_prompt + rng.normal(size=(seeds, 60)))
         covered += e.low <= 0 <= e.high
-    assert low <= covered / 300 <= 0.98
+    assert covered / 300 >= 0.92
+
+
+def test_the_interval_of_one_seed_is_that_of_its_prompts() -> None:
+    rng = np.random.default_rng(0)
+    resampling = Resampling.draw(1, 60, 400, 0)
+    covered = np.mean([e.low <= 0 <= e.high for e in (resampling.mean(rng.normal(size=(1, 60))) for _ in range(300))])
+    assert 0.9 <= covered <= 0.98
 
 
 def test_seeds_are_resampled_too() -> None:

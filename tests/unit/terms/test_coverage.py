@@ -57,3 +57,11 @@ def test_a_size_limit_below_the_largest_root_is_refused(profile: str, least: int
     RunParams(profile=profile, size_limit=least)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=f"below {least} nodes"):
         RunParams(profile=profile, size_limit=least - 1)  # type: ignore[arg-type]
+
+
+def test_the_picture_of_rows_without_a_redex_and_of_huge_terms() -> None:
+    figures = {"shares": {}, "histograms": {"size": [0] * 9_000 + [3], "depth": [1], "redex_depth": [], "cycle": [1]}}
+    picture = ElementTree.fromstring(coverage_picture(figures, "few rows"))
+    texts = [of.text or "" for of in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert "depth of the redex (edges): no row has one" in texts
+    assert "5000" in texts
