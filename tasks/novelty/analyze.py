@@ -46,7 +46,7 @@ def read_batch(
     seeds: int,
 ) -> Batch:
     """Put stored scores together. keys: of the networks, seeds + ENSEMBLE − 1 an experiment.  others: one each."""
-    trained = pl.concat([pl.read_parquet(path) for path in networks]).unique("key", keep="first")
+    trained = pl.concat([pl.read_parquet(path) for path in networks])
     rows = {row["key"]: row for row in trained.iter_rows(named=True)}
     each = seeds + ENSEMBLE - 1
     said: list[Judged] = []

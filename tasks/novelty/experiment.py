@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tasks.novelty.evaluate import figures
 from tasks.novelty.params import Experiment, Member, View
 from tasks.novelty.rnd import Dtype, Layers, RNDModule, test_rnd, train_rnd
-from tasks.novelty.vectors import check_sizes, load_precomputed_embeddings, prepare_embeddings_for_training, ready
+from tasks.novelty.vectors import check_sizes, known_and_judged
 from tasks.tables import Floats
 
 Doubles = NDArray[np.float64]
@@ -122,9 +122,8 @@ def run_rnd_experiment_precomputed(
     folder = Path(embeddings_dir)
     known, judged = pl.read_parquet(folder / "known.parquet"), pl.read_parquet(folder / "judged.parquet")
     path = folder / "embeddings" / experiment.view.file
-    learnt = load_precomputed_embeddings(path, known["id"].head(num_train_samples).to_list())
-    asked = ready(load_precomputed_embeddings(path, judged["id"].to_list()), normalize=normalize_embeddings)
-    learnt = prepare_embeddings_for_training(learnt, normalize=normalize_embeddings)
+    ids = known["id"].head(num_train_samples).to_list(), judged["id"].to_list()
+    learnt, asked = known_and_judged(path, *ids, normalize=normalize_embeddings)
     [trained] = train_members([Member(experiment=experiment, seed=seed)], [learnt], [asked], "float32")
     found = {
         "losses": trained.losses.tolist(),

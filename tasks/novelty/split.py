@@ -20,13 +20,6 @@ class Split:
     known: pl.DataFrame
     judged: pl.DataFrame  # id, part (validation or test), novel (the source, null for known rows), near
 
-    @property
-    def novel_sets(self) -> list[str]:
-        """Names of the tested sets, those near first."""
-        tested = self.judged.filter(pl.col("novel").is_not_null(), part="test")
-        sets = tested.select("novel", "near").unique().sort("near", "novel", descending=[True, False])
-        return sets["novel"].to_list()
-
 
 def split(
     table: pl.DataFrame,

@@ -110,17 +110,15 @@ def train_networks(
     import polars as pl
 
     from tasks.novelty.experiment import train_members
-    from tasks.novelty.vectors import load_precomputed_embeddings, prepare_embeddings_for_training, ready
+    from tasks.novelty.vectors import known_and_judged
     from tasks.runtime import torch_threads
 
     known = pl.read_parquet(split.path / "known.parquet")["id"].to_list()
     judged = pl.read_parquet(split.path / "judged.parquet")["id"].to_list()
-    learnt, asked = [], []
-    for member, made in zip(members, embeddings, strict=True):
-        normalize = member.experiment.normalize_embeddings
-        own = load_precomputed_embeddings(made.path, known[: member.experiment.num_train_samples])
-        learnt.append(prepare_embeddings_for_training(own, normalize=normalize))
-        asked.append(ready(load_precomputed_embeddings(made.path, judged), normalize=normalize))
+    rows = known[: members[0].experiment.num_train_samples]
+    sources = [(made.path, one.experiment.normalize_embeddings) for made, one in zip(embeddings, members, strict=True)]
+    read = {(path, unit): known_and_judged(path, rows, judged, normalize=unit) for path, unit in set(sources)}
+    learnt, asked = zip(*(read[source] for source in sources), strict=True)
     with torch_threads(), progress(f"train {len(members)} networks") as show:
         trained = train_members(members, learnt, asked, dtype, show)  # type: ignore[arg-type]
     with new_artifact("novelty", NETWORKS) as out:
@@ -150,16 +148,14 @@ def judge_by_others(embeddings: Artifact, split: Artifact, view: View, train_row
     import polars as pl
 
     from tasks.novelty.detectors import DETECTORS, SEEDED, length
-    from tasks.novelty.vectors import load_precomputed_embeddings, prepare_embeddings_for_training, ready
+    from tasks.novelty.vectors import known_and_judged
     from tasks.runtime import torch_threads
 
     known = pl.read_parquet(split.path / "known.parquet").head(train_rows)
     judged = pl.read_parquet(split.path / "judged.parquet")
     texts = dict(pl.read_parquet(split.path / "problems.parquet").select("id", "problem").iter_rows())
-    own = load_precomputed_embeddings(embeddings.path, known["id"].to_list())
-    learnt = prepare_embeddings_for_training(own, normalize=view.normalize_embeddings)
-    asked = load_precomputed_embeddings(embeddings.path, judged["id"].to_list())
-    asked = ready(asked, normalize=view.normalize_embeddings)
+    ids = known["id"].to_list(), judged["id"].to_list()
+    learnt, asked = known_and_judged(embeddings.path, *ids, normalize=view.normalize_embeddings)
     rows: list[tuple[str, int, list[float], float]] = []
     with torch_threads():
         for name, detector in DETECTORS.items():

@@ -26,6 +26,15 @@ def load_precomputed_embeddings(path: Path, ids: Sequence[str]) -> Floats:
     return emb[[row[name] for name in ids]]
 
 
+def known_and_judged(
+    path: Path, known: Sequence[str], judged: Sequence[str], *, normalize: bool
+) -> tuple[Floats, Floats]:
+    """Vectors to learn and vectors to judge, of rows of one embeddings.parquet, as the detectors are given them."""
+    both = load_precomputed_embeddings(path, [*known, *judged])
+    learnt = prepare_embeddings_for_training(both[: len(known)], normalize=normalize)
+    return learnt, ready(both[len(known) :], normalize=normalize)
+
+
 def prepare_embeddings_for_training(emb: Floats, *, normalize: bool) -> Floats:
     """Vectors [n, D] to learn from, float32, of length 1 if wanted.
 
