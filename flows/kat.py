@@ -21,6 +21,7 @@ from tasks.diversity.params import SpreadBy
 from tasks.diversity.task import compare_models, measure_model, sample_model
 from tasks.embed.params import POLICY
 from tasks.embed.task import embedding_model
+from tasks.novelty.task import judge_prompts
 from tasks.pairs.task import collect_pairs, needs_terms, resolve_sources
 from tasks.policy.params import Arm, PolicyParams
 from tasks.policy.task import train_policy
@@ -44,12 +45,13 @@ class Prepared(NamedTuple):
     sft: Artifact
     embeddings: Artifact
     density: Artifact
+    by_novelty: Artifact | None
     reward: Artifact
 
-    @property
-    def to_train_on(self) -> tuple[Artifact, Artifact, Artifact, Artifact]:
-        """What `train_policy` is given of them."""
-        return self.prompts, self.density.part("weights.parquet"), self.sft, self.reward
+    def weights(self, arm: Arm) -> Artifact:
+        """Those that an arm is trained with."""
+        weighed = self.by_novelty if arm == "density-by-novelty" and self.by_novelty else self.density
+        return weighed.part("weights.parquet")
 
 
 Stages = Iterator[tuple[str, dict[str, Artifact]]]
@@ -75,11 +77,16 @@ def prepared(p: MainParams) -> Generator[tuple[str, dict[str, Artifact]], None, 
     yield "embed", {"embeddings.parquet": embeddings}
 
     density = weigh_by_density(embeddings, prompts, p.density, external(p.novelty) if p.novelty else None)
-    yield "density", {name: density.part(name) for name in ("weights.parquet", "sampled_ids.txt", "density.md")}
+    weighed = {name: density.part(name) for name in ("weights.parquet", "sampled_ids.txt", "density.md")}
+    by_novelty = None
+    if "density-by-novelty" in p.arms:
+        by_novelty = weigh_by_density(embeddings, prompts, p.density, judge_prompts(embeddings, p.rnd))
+        weighed["weights_by_novelty.parquet"] = by_novelty.part("weights.parquet")
+    yield "density", weighed
 
     reward = train_reward_model(pairs, sft, p.reward)
     yield "reward", {"reward_model": reward.part("model")}
-    return Prepared(prompts, sft, embeddings, density, reward)
+    return Prepared(prompts, sft, embeddings, density, by_novelty, reward)
 
 
 def stages(p: KatParams) -> Stages:
@@ -106,20 +113,26 @@ def trained(made: Prepared, arms: list[Arm], runs: list[PolicyParams]) -> dict[s
 
 def in_turn(arms: list[Arm], runs: list[PolicyParams], made: Prepared) -> list[Artifact]:
     """One policy after the other, each with all that the machine has."""
-    return [train_policy(arm, *made.to_train_on, run) for arm, run in zip(arms, runs, strict=True)]
+    return [
+        train_policy(arm, made.prompts, made.weights(arm), made.sft, made.reward, run)
+        for arm, run in zip(arms, runs, strict=True)
+    ]
 
 
 @flow(name="train-policies", flow_run_name="train {runs[0].side_by_side} policies at once")
 def at_once(arms: list[Arm], runs: list[PolicyParams], made: Prepared) -> list[Artifact]:
     """As many policies at once as the runner has threads; each trains in a process of its own."""
-    return train_policy.map(arms, *map(unmapped, made.to_train_on), runs).result()
+    weights = [made.weights(arm) for arm in arms]
+    return train_policy.map(
+        arms, unmapped(made.prompts), weights, unmapped(made.sft), unmapped(made.reward), runs
+    ).result()
 
 
 def compared(made: Prepared, policies: dict[str, list[Artifact]], runs: list[PolicyParams], p: MainParams) -> Artifact:
     """SFT and the arms on held-out prompts: what each says, what that measures, and how they differ."""
     models = {"sft": [made.sft] * len(runs), **policies}
     said = [
-        (name, run.seed, sample_model(name, made.prompts, model, made.reward, p.diversity, run.seed))
+        (name, run.seed, sample_model(name, made.prompts, model, made.sft, made.reward, p.diversity, run.seed))
         for name, of in models.items()
         for model, run in zip(of, runs, strict=True)
     ]

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from tasks.density.params import DensityParams
 from tasks.diversity.params import DiversityParams
 from tasks.embed.params import EmbedParams
-from tasks.novelty.params import DEFAULT_BATCH, NoveltyParams
+from tasks.novelty.params import DEFAULT_BATCH, NoveltyParams, PromptNoveltyParams
 from tasks.pairs.params import PairsParams
 from tasks.params import Params
 from tasks.policy.params import Arm, PolicyParams
@@ -42,7 +42,8 @@ class MainParams(Params):
     arms: list[Arm] = Field(
         ["uniform", "density", "placebo"],
         min_length=1,
-        description="ways of choosing prompts to train: uniform, by density, or placebo (the same weights, permuted)",
+        description="ways of choosing prompts to train: uniform, density, density-by-novelty (by what random networks "
+        "find new, in the place of neighbours), or placebo (density's weights, permuted)",
     )
     novelty: Path | None = Field(
         None,
@@ -53,6 +54,7 @@ class MainParams(Params):
     sft: SftParams = SftParams()
     embed: EmbedParams = EmbedParams()
     density: DensityParams = DensityParams()
+    rnd: PromptNoveltyParams = PromptNoveltyParams()
     reward: RewardParams = RewardParams()
     policy: PolicyParams = PolicyParams()
     diversity: DiversityParams = DiversityParams()

@@ -12,7 +12,6 @@ import ast
 import functools
 import hashlib
 import importlib
-import importlib.util
 import inspect
 import json
 import typing
@@ -162,13 +161,14 @@ def _imported(path: Path) -> list[str]:
 
 @functools.cache
 def _source_path(module: str) -> Path | None:
-    if module.split(".")[0] not in FIRST_PARTY:
-        return None
-    try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
-        return None
-    return Path(spec.origin) if spec and spec.origin else None
+    """A first-party module's file, found without importing the packages above it: torch alone takes seconds."""
+    top, *rest = module.split(".")
+    for folder in importlib.import_module(top).__path__ if top in FIRST_PARTY else []:
+        place = Path(folder).joinpath(*rest)
+        for path in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+            if path.is_file():
+                return path
+    return None
 
 
 def _normalised(path: Path) -> str:

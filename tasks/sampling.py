@@ -11,9 +11,10 @@ from tasks.prompting import prompt_ids
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model said, without special tokens, and whether it came to its end or was cut."""
+    """What a model said: text without special tokens, tokens to the end token, and whether that came or it was cut."""
 
     text: str
+    tokens: list[int]
     ended: bool
 
 
@@ -57,16 +58,18 @@ def sample_completions(
             pad_token_id=tokenizer.pad_token_id,
         )
         answers = made[:, padded["input_ids"].shape[1] :]
+        texts = tokenizer.batch_decode(answers, skip_special_tokens=True)
         said = [
-            Completion(text.strip(), ended)
-            for text, ended in zip(
-                tokenizer.batch_decode(answers, skip_special_tokens=True),
-                (answers == tokenizer.eos_token_id).any(1).tolist(),
-                strict=True,
-            )
+            _completion(text.strip(), tokens, tokenizer.eos_token_id)
+            for text, tokens in zip(texts, answers.tolist(), strict=True)
         ]
         for row, i in enumerate(batch):
             completions[i] = said[row * k : (row + 1) * k]
         done += len(batch)
         progress(done / len(order))
     return completions
+
+
+def _completion(text: str, tokens: list[int], end: int) -> Completion:
+    ended = end in tokens
+    return Completion(text, tokens[: tokens.index(end) + 1] if ended else tokens, ended)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.diversity.intervals import Doubles, Estimate, Resampling, holm, paired
+from tasks.diversity.intervals import Doubles, Resampling, holm, paired
 
 BASE = "sft"
 PRIMARY = ("distinct_correct", "good_spread")
@@ -18,6 +18,8 @@ DELTA = 0.2
 
 Set beforehand; and whatever the number of seeds, for a mean over more draws varies less.
 """
+VOCABULARY = "vocabulary_ratio"
+"""The one measure that is not of prompts but of runs of tokens over many of them."""
 
 
 def compare(
@@ -35,22 +37,24 @@ def compare(
     vocabulary: by arm and seed, the vocabulary ratio of each run of tokens.
     """
     values = {arm: _by_metric(tables) for arm, tables in measured.items()}
+    ratios = _runs(vocabulary)
     seeds = len(measured[BASE])
     resampling = Resampling.draw(seeds, len(prompts), resamples, seed)
+    of_runs = Resampling.draw(seeds, ratios[BASE].shape[1], resamples, seed)
+    all_values = {arm: metrics | {VOCABULARY: ratios[arm]} for arm, metrics in values.items()}
     deciles = density_deciles(prompts["density"].to_numpy())
     sources = prompts["source"].to_numpy()
     names = sorted(set(sources))
-    ratios = _vocabulary(vocabulary, resamples, seed)
     metric = PRIMARY[int(np.isnan(values[BASE][PRIMARY[0]]).all())]
     return {
         "prompts": len(prompts),
         "seeds": seeds,
         "primary": {"contrast": primary_contrast(list(measured)), "metric": metric},
         "arms": {
-            arm: {**{name: resampling.mean(x).json() for name, x in metrics.items()}, "vocabulary_ratio": ratios[arm]}
-            for arm, metrics in values.items()
+            arm: {name: (of_runs if name == VOCABULARY else resampling).mean(x).json() for name, x in metrics.items()}
+            for arm, metrics in all_values.items()
         },
-        "contrasts": _contrasts(values, resampling, (primary_contrast(list(measured)), metric)),
+        "contrasts": _contrasts(all_values, resampling, of_runs, (primary_contrast(list(measured)), metric)),
         "by_source": {
             arm: {
                 source: {name: resampling.mean(x, sources == source).json() for name, x in metrics.items()}
@@ -69,10 +73,15 @@ def compare(
 
 
 def contrasts(arms: Sequence[str]) -> list[tuple[str, str]]:
-    """Every arm against SFT, and every later arm against the first ones; density against placebo."""
+    """Every arm against SFT, and every later arm against the first ones; weighed ones against placebo."""
     trained = [arm for arm in arms if arm != BASE]
-    between = [(b, a) if (a, b) != ("density", "placebo") else (a, b) for a, b in combinations(trained, 2)]
+    between = [(a, b) if b == "placebo" and a != "uniform" else (b, a) for a, b in combinations(trained, 2)]
     return [(arm, BASE) for arm in trained] + between
+
+
+def between_arms(arms: Sequence[str]) -> dict[str, str]:
+    """Contrasts of trained arms by their key in comparison.json, as "density less placebo"."""
+    return {f"{one}-{other}": f"{one} less {other}" for one, other in contrasts(arms) if other != BASE}
 
 
 def primary_contrast(arms: Sequence[str]) -> str | None:
@@ -95,14 +104,18 @@ def _by_metric(tables: Sequence[pl.DataFrame]) -> dict[str, Doubles]:
 
 
 def _contrasts(
-    values: Mapping[str, Mapping[str, Doubles]], resampling: Resampling, primary: tuple[str | None, str]
+    values: Mapping[str, Mapping[str, Doubles]],
+    resampling: Resampling,
+    of_runs: Resampling,
+    primary: tuple[str | None, str],
 ) -> dict[str, Any]:
     """Every contrast's tests; all but the one that the question is about corrected for their number."""
     made: dict[str, Any] = {}
     spread = {name: _deviation(x[:1]) for name, x in values[BASE].items()}
     for arm, other in contrasts(list(values)):
         tested = {
-            name: paired(x, values[other][name], DELTA * spread[name], resampling) for name, x in values[arm].items()
+            name: paired(x, values[other][name], DELTA * spread[name], of_runs if name == VOCABULARY else resampling)
+            for name, x in values[arm].items()
         }
         alone = primary[1] if f"{arm}-{other}" == primary[0] else None
         p = {name: of["sign_flip_p"] for name, of in tested.items() if name != alone and of["sign_flip_p"] is not None}
@@ -113,15 +126,10 @@ def _contrasts(
     return made
 
 
-def _vocabulary(
-    vocabulary: Mapping[str, Sequence[Sequence[float]]], resamples: int, seed: int
-) -> dict[str, dict[str, float | int | None]]:
-    """The mean ratio of each arm; in the place of prompts stand runs of tokens, as many as every seed has."""
+def _runs(vocabulary: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, Doubles]:
+    """[S, runs] for each arm, as many runs as every seed of every arm has; nan where one has none."""
     runs = min(len(of) for seeds in vocabulary.values() for of in seeds)
-    if not runs:
-        return {arm: Estimate(np.nan, np.nan, np.nan, 0).json() for arm in vocabulary}
-    resampling = Resampling.draw(len(vocabulary[BASE]), runs, resamples, seed)
-    return {arm: resampling.mean(np.array([of[:runs] for of in seeds])).json() for arm, seeds in vocabulary.items()}
+    return {arm: np.array([of[:runs] or [np.nan] for of in seeds]) for arm, seeds in vocabulary.items()}
 
 
 def _deviation(values: Doubles) -> float:

@@ -8,10 +8,12 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import polars as pl
 from scipy.stats import chi2
 
 from tasks.artifact import Artifact
+from tasks.diversity.intervals import Doubles
 from tasks.tables import WEIGHTS, read_table
 
 LAST = 0.2
@@ -20,8 +22,10 @@ AT_THE_END = {
     "reward": "reward",
     "kl": "kl",
     "length": "completions/mean_length",
-    "zero_variance_groups": "frac_reward_zero_std",
+    "zero_variance_groups": "zero_variance_groups",
 }
+LEAST_EXPECTED = 5
+"""Draws that a cell of the chi-square test must expect for its distribution to hold (Cochran 1954)."""
 
 
 @dataclass(frozen=True)
@@ -75,24 +79,42 @@ def schedule_figures(schedule: pl.DataFrame) -> dict[str, float]:
 
     schedule: expected and seen for each prompt.
     Returns ess, the effective sample size of the expectations over their number; chi_square, Pearson's Σ(seen −
-    expected)²/expected; p, that of independent draws. Systematic draws keep closer: p is near 1.
+    expected)²/expected over cells of prompts of like expectation, each of LEAST_EXPECTED draws at least; p, that of
+    independent draws: systematic ones keep closer, so it is near 1; furthest, the largest |seen − expected| of a
+    prompt, below 1 in systematic draws.
     """
-    expected, seen = schedule["expected"].to_numpy(), schedule["seen"].to_numpy()
-    drawn = expected > 0
-    statistic = float((((seen - expected) ** 2)[drawn] / expected[drawn]).sum())
+    by_weight = schedule.sort("expected", descending=True)
+    expected, seen = by_weight["expected"].to_numpy(), by_weight["seen"].to_numpy()
+    meant, met = _cells(expected, seen)
+    statistic = float(((met - meant) ** 2 / meant).sum())
     return {
         "ess": float(expected.sum() ** 2 / (expected**2).sum() / len(expected)),
         "chi_square": statistic,
-        "p": float(chi2.sf(statistic, max(1, int(drawn.sum()) - 1))),
+        "p": float(chi2.sf(statistic, max(1, len(meant) - 1))),
+        "furthest": float(np.abs(seen - expected).max()),
     }
 
 
+def _cells(expected: Doubles, seen: Doubles) -> tuple[Doubles, Doubles]:
+    """Sums over neighbouring prompts of LEAST_EXPECTED expected draws at least, the last ones with those before."""
+    ends = []
+    since = 0.0
+    for at, of in enumerate(expected, 1):
+        since += of
+        if since >= LEAST_EXPECTED:
+            ends.append(at)
+            since = 0.0
+    starts = [0, *ends[:-1]]
+    return np.add.reduceat(expected, starts), np.add.reduceat(seen, starts)
+
+
 def _end(log: Sequence[dict[str, float]]) -> dict[str, float | None]:
-    """Means over the last fifth of a run's log."""
+    """Means over the last fifth of a run's log, and the tokens of the whole run, prompts among them."""
     steps = [entry for entry in log if "reward" in entry]
     last = steps[-max(1, int(LAST * len(steps))) :]
     found = {name: [entry[key] for entry in last if entry.get(key) is not None] for name, key in AT_THE_END.items()}
-    return {name: mean(values) if values else None for name, values in found.items()}
+    at_the_end = {name: mean(values) if values else None for name, values in found.items()}
+    return at_the_end | {"tokens": steps[-1].get("num_tokens")}
 
 
 def _means(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

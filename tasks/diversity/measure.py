@@ -28,6 +28,7 @@ class Samples:
     answers: list[list[str]]
     scores: NDArray[np.float64]
     ended: NDArray[np.bool_]  # [n, K], whether an answer came to its end within the limit of tokens
+    kl: NDArray[np.float64]  # [n], from the SFT model
 
     @property
     def texts(self) -> list[str]:
@@ -50,9 +51,9 @@ class Base:
 
 def read_samples(path: Path) -> tuple[list[str | None], Samples]:
     """What was asked of each prompt, and what a model said: completions.parquet."""
-    table = pl.read_parquet(path, columns=["meta", "answers", "scores", "ended"])
+    table = pl.read_parquet(path, columns=["meta", "answers", "scores", "ended", "kl"])
     scores, ended = np.array(table["scores"].to_list(), dtype=float), np.array(table["ended"].to_list(), dtype=bool)
-    return table["meta"].to_list(), Samples(table["answers"].to_list(), scores, ended)
+    return table["meta"].to_list(), Samples(table["answers"].to_list(), scores, ended, table["kl"].to_numpy())
 
 
 def measure(
@@ -71,7 +72,7 @@ def measure(
         for meta, answers, scores, bar in zip(metas, samples.answers, samples.scores, base.bars, strict=True)
     ]
     table = pl.DataFrame(rows, schema=dict.fromkeys(rows[0], pl.Float64))
-    return table.with_columns(ended=pl.Series(samples.ended.mean(axis=1)))
+    return table.with_columns(ended=pl.Series(samples.ended.mean(axis=1)), kl=pl.Series(samples.kl))
 
 
 def _of_prompt(
@@ -97,9 +98,10 @@ def _of_prompt(
         "reward": float(np.mean(rewards)),
         **{
             f"pass@{k}": math.nan if meta is None else pass_at(k, len(answers), len(good))
-            for k in (1, 4, 16)
+            for k in sorted({1, 4, 16, len(answers)})
             if k <= len(answers)
         },
+        "one_verdict": math.nan if meta is None else float(len(set(right)) == 1),
         "distinct_1": distinct(answers, 1),
         "distinct_2": distinct(answers, 2),
         "ead_1": adjusted_distinct(answers, words),

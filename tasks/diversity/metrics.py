@@ -32,7 +32,7 @@ def adjusted_distinct(answers: Sequence[str], words: int) -> float:
     """Different tokens over those expected of as many drawn at random from `words` different ones; nan without tokens.
 
     EAD (Liu et al. 2022, "Rethinking and refining the distinct metric", eq. 3): unlike distinct-1 it does not fall with
-    length.
+    length. Above 1 where fewer tokens repeat than chance would make repeat.
     """
     said = [word for answer in answers for word in tokens(answer)]
     if not said or words < 1:

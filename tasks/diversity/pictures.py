@@ -5,14 +5,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from tasks.diversity.compare import BASE, DELTA
+from tasks.diversity.compare import DELTA, between_arms
 from tasks.pictures import COLOURS, svg
 
 CURVES = {
     "reward": "reward",
     "KL from SFT": "kl",
     "tokens a completion": "completions/mean_length",
-    "groups without variance": "frac_reward_zero_std",
+    "groups without variance": "zero_variance_groups",
 }
 
 
@@ -21,30 +21,30 @@ def forest(comparison: Mapping[str, Any]) -> str:
 
     The grey band is ±δ: within it differences are called none.
     """
-    between = [name for name in comparison["contrasts"] if not name.endswith(f"-{BASE}")]
+    between = between_arms(list(comparison["arms"]))
     if not between:
         return svg(Figure(figsize=(1, 1)))
-    metrics = [name for name, of in comparison["contrasts"][between[0]].items() if of["equivalence"]["delta"]]
+    metrics = [name for name, of in comparison["contrasts"][next(iter(between))].items() if of["equivalence"]["delta"]]
     figure = Figure(figsize=(8, 1 + 0.3 * len(metrics) * len(between) / 2 + 0.3 * len(metrics)))
     axes = figure.subplots()
     axes.axvspan(-DELTA, DELTA, color="#eeeeee", zorder=0)
     axes.axvline(0, color="#888888", linewidth=1)
     for row, metric in enumerate(metrics):
-        for at, name in enumerate(between):
+        for at, (name, told) in enumerate(between.items()):
             of = comparison["contrasts"][name][metric]
             if of["difference"] is None:
                 continue
             deviation = of["equivalence"]["delta"] / DELTA
             middle, low, high = (of[key] / deviation for key in ("difference", "low", "high"))
             y = row + 0.7 * (at + 0.5) / len(between) - 0.35
-            label = name.replace("-", " less ") if row == 0 else None
+            label = told if row == 0 else None
             bars = [[max(0.0, middle - low)], [max(0.0, high - middle)]]
             axes.errorbar(middle, y, xerr=bars, fmt="o", color=COLOURS[at % len(COLOURS)], markersize=4, label=label)
     axes.set_yticks(
         range(len(metrics)), [f"{name} *" if name == comparison["primary"]["metric"] else name for name in metrics]
     )
     axes.invert_yaxis()
-    primary = f"* primary for {str(comparison['primary']['contrast']).replace('-', ' less ')}, grey: ±δ"
+    primary = f"* primary for {between.get(comparison['primary']['contrast'], 'none')}, grey: ±δ"
     axes.set_xlabel(f"difference in standard deviations of the SFT model over prompts ({primary})")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False)
     return svg(figure)

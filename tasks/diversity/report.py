@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.diversity.compare import BASE, DELTA
+from tasks.diversity.compare import BASE, DELTA, between_arms
 from tasks.diversity.intervals import SIGNIFICANT
 
 BAND = (0.2, 0.8)
+CHANCE = 0.5
 FEWEST_SEEDS = 6
 MOST_CUT = 0.2
 
@@ -19,17 +20,19 @@ def answer(comparison: Mapping[str, Any]) -> str:
     of = comparison["contrasts"][name][metric]
     if of["difference"] is None:
         return f"**Not decided**: {metric} is defined for no prompt."
-    arm, other = name.split("-")
-    told = f"{metric}, {arm} less {other}: {_interval(of)}"
+    told = f"{metric}, {between_arms(list(comparison['arms']))[name]}: {_interval(of)}"
     seeds, p, same = comparison["seeds"], of["sign_flip_p"], of["equivalence"]
-    if seeds < FEWEST_SEEDS:
-        return (
-            f"**Not decided**: {told}. With {seeds} paired {_seeds(seeds)} the exact sign-flip test "
-            f"cannot fall below p = {2 / 2**seeds:.3g}, so no difference between arms can be called significant; "
-            f"{FEWEST_SEEDS} seeds are the least that can."
-        )
+    if p is None:
+        return f"**Not decided**: {metric} is the same for every answer of every arm."
     margin = f"δ = {same['delta']:.3f} ({DELTA:g} standard deviations of the SFT model over prompts)"
-    figures = f"{told}, sign-flip p = {p:.3g}, equivalence p = {same['p']:.3g} at {margin}, {seeds} paired seeds"
+    figures = (
+        f"{told}, sign-flip p = {p:.3g}, equivalence p = {same['p']:.3g} at {margin}, {seeds} paired {_seeds(seeds)}"
+    )
+    if seeds < FEWEST_SEEDS:
+        figures += (
+            f". With {seeds} the exact sign-flip test cannot fall below p = {2 / 2**seeds:.3g}, so no difference "
+            f"between arms can be called significant; {FEWEST_SEEDS} seeds are the least that can"
+        )
     if p <= SIGNIFICANT:
         verdict = "Yes: it raises diversity" if of["difference"] > 0 else "No: it lowers diversity"
         return f"**{verdict}**{', by less than δ' if same['holds'] else ''}. {figures}."
@@ -53,17 +56,29 @@ def training_verdict(contrast: Mapping[str, Any]) -> str:
 def reward_model_verdict(by_source: Sequence[Mapping[str, Any]]) -> str:
     """Whether the reward model knows more than length does, and who wrote an answer, on held-out pairs."""
     whole = by_source[0]
-    shortcuts = {"length": whole["length_only"], "who wrote it": whole["writer_only"]}
-    known = {name: share for name, share in shortcuts.items() if share is not None}
-    lost = [name.upper() for name, share in known.items() if whole["accuracy"] <= share]
-    said = (
-        f"IT DOES NOT BEAT {' OR '.join(lost)}: do not trust its scores" if lost else f"it beats {' and '.join(known)}"
-    )
-    guesses = ", ".join(f"a guess by {name} {share:.1%}" for name, share in known.items())
-    return (
-        f"The reward model puts {whole['accuracy']:.1%} of {whole['pairs']} held-out pairs in the right order, "
-        f"{guesses}: {said}."
-    )
+    told = [
+        f"The reward model puts {whole['accuracy']:.1%} of {whole['pairs']} held-out pairs in the right order.",
+        _beside(whole, "length", "length"),
+        _beside(whole, "writer", "who wrote it"),
+    ]
+    weak = [of["source"] for of in by_source[1:] if of["low"] <= CHANCE]
+    if weak:
+        told.append(f"NOT CLEAR OF CHANCE on {', '.join(weak)}: its scores there may be noise.")
+    return " ".join(filter(None, told))
+
+
+def _beside(of: Mapping[str, Any], guess: str, name: str) -> str:
+    """The model beside a guess on the same pairs."""
+    share, p = of[f"{guess}_only"], of[f"{guess}_p"]
+    if share is None:
+        return ""
+    if p > SIGNIFICANT:
+        said = f"IT IS NOT SHOWN TO BEAT A GUESS BY {name.upper()}, so do not trust its scores"
+    elif of["accuracy"] < share:
+        said = f"A GUESS BY {name.upper()} BEATS IT: do not trust its scores"
+    else:
+        said = f"It beats a guess by {name}"
+    return f"{said} ({share:.1%}, p = {p:.2g})."
 
 
 def band_verdict(comparison: Mapping[str, Any]) -> str:
@@ -93,7 +108,10 @@ def _in_band(share: float) -> bool:
 def metric_rows(comparison: Mapping[str, Any]) -> list[dict[str, str]]:
     """A row for each metric, a column for each arm."""
     arms = comparison["arms"]
-    return [{"metric": name, **{arm: _estimate(metrics[name]) for arm, metrics in arms.items()}} for name in arms[BASE]]
+    return [
+        {"metric": name, "n": str(of["n"]), **{arm: _estimate(metrics[name]) for arm, metrics in arms.items()}}
+        for name, of in arms[BASE].items()
+    ]
 
 
 def source_rows(comparison: Mapping[str, Any], metric: str) -> list[dict[str, str]]:
@@ -113,7 +131,6 @@ def write_report(
 ) -> str:
     """report.md: did training work, the measures, the differences, by source and by rarity."""
     trained = [arm for arm in comparison["arms"] if arm != BASE]
-    between = [name for name in comparison["contrasts"] if not name.endswith(f"-{BASE}")]
     lines = [
         "# Does training on what is rare keep a policy diverse?",
         "",
@@ -140,7 +157,8 @@ def write_report(
         "",
         *_table(_figure_rows(comparison["training"])),
         "",
-        "Draws against what the weights ask for (ess: effective sample size of the expectations, over prompts):",
+        "Draws against what the weights ask for (ess: effective sample size of the expectations, over prompts; "
+        "chi_square and p: over cells of five draws or more; furthest: the prompt drawn most besides its weight):",
         "",
         *_table(_figure_rows(comparison["schedule"])),
         "",
@@ -169,14 +187,17 @@ def write_report(
         "prompts that have one right answer only, or no checker, are left out. good_spread is how far good answers lie "
         "apart: right ones, or without a checker those whose reward is above the median of SFT's answers to the "
         "prompt. "
-        "Held-out prompts are wordings that were not trained on; what a make-prompt asks for can occur in training.",
+        "one_verdict is the share of prompts whose answers are all right or all wrong, kl how far a policy's answers "
+        "are from SFT's, in nats an answer. "
+        "Held-out prompts are wordings that were not trained on; what a make-prompt asks for can occur in training. "
+        "n: prompts for which a measure is defined; of vocabulary_ratio, runs of tokens.",
         "",
         *_table(metric_rows(comparison)),
         "",
     ]
-    for name in between:
+    for name, told in between_arms(list(comparison["arms"])).items():
         lines += [
-            f"## {name.replace('-', ' less ')}, paired by seed and prompt",
+            f"## {told}, paired by seed and prompt",
             "",
             least_holm_p(comparison, name),
             "",
@@ -218,6 +239,7 @@ def _contrast_rows(comparison: Mapping[str, Any], name: str) -> list[dict[str, s
     return [
         {
             "metric": metric,
+            "n": str(of["n"]),
             "difference": _interval(of),
             "sign-flip p": _number(of["sign_flip_p"]),
             "Holm p": _number(of["holm_p"]) if "holm_p" in of else "primary",
@@ -229,13 +251,14 @@ def _contrast_rows(comparison: Mapping[str, Any], name: str) -> list[dict[str, s
 
 
 def _accuracy_row(of: Mapping[str, Any], first: str) -> dict[str, str]:
-    guesses = {name: _share(of[name]) for name in ("length_only", "writer_only") if name in of}
+    guesses = {f"{name} only (p)": _guess(of, name) for name in ("length", "writer") if f"{name}_only" in of}
     right = f"{of['accuracy']:.1%} [{of['low']:.1%}, {of['high']:.1%}]"
     return {first: str(of[first]), "pairs": str(of["pairs"]), "accuracy": right, **guesses}
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
+def _guess(of: Mapping[str, Any], name: str) -> str:
+    share, p = of[f"{name}_only"], of[f"{name}_p"]
+    return "–" if share is None else f"{share:.1%} ({p:.2g})"
 
 
 def _seeds(count: int) -> str:
@@ -251,7 +274,7 @@ def _interval(of: Mapping[str, Any]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+    return "–" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _decile_rows(comparison: Mapping[str, Any], metric: str) -> list[dict[str, str]]:

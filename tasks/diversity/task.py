@@ -6,17 +6,29 @@ from tasks.diversity.params import DiversityParams, SpreadBy
 from tasks.reporting import log_line, progress, show_markdown, show_table
 from tasks.rewards import RewardMix
 
+KL_OF = 4
+"""Answers of each prompt whose divergence from SFT is taken: enough over hundreds of prompts, and two passes each."""
+
 
 @cached_task("sample {name}, draw {draw}")
 def sample_model(
-    name: str, prompts: Artifact, model: Artifact, reward: Artifact, params: DiversityParams, draw: int = 0
+    name: str,
+    prompts: Artifact,
+    model: Artifact,
+    sft: Artifact,
+    reward: Artifact,
+    params: DiversityParams,
+    draw: int = 0,
 ) -> Artifact:
     """Sample completions of held-out prompts, the same ones in every draw, and score them with the reward model.
 
-    Returns completions.parquet: id, prompt, source, meta, answers, ended, scores.
+    Returns completions.parquet: id, prompt, source, meta, answers, ended, scores, and kl, how far the first answers to
+    a prompt are from what the SFT model would say.
     """
+    import numpy as np
     import polars as pl
 
+    from tasks.diversity.divergence import divergences
     from tasks.diversity.held_out import held_out_prompts
     from tasks.models import load_causal_lm, load_reward_model, load_tokenizer, longest_prompt
     from tasks.runtime import device, torch_threads
@@ -49,7 +61,15 @@ def sample_model(
         flat = said.select("prompt", "answers", "ended").explode("answers", "ended")
         scores = score_answers(judge.to(device()), its_tokenizer, *(column.to_list() for column in flat))
         by_prompt = scores.reshape(len(said), -1).tolist()
-        said.with_columns(scores=pl.Series(by_prompt, dtype=pl.List(pl.Float64))).write_parquet(out.path)
+        kl = np.zeros(len(asked))
+        if model.path != sft.path:
+            first = [
+                (prompt, one.tokens) for prompt, of in zip(asked["prompt"], sampled, strict=True) for one in of[:KL_OF]
+            ]
+            before = load_causal_lm(sft.path / "model").to(device())
+            moved = divergences(language_model, before, tokenizer, *zip(*first, strict=True), params.temperature)
+            kl = moved.reshape(len(asked), -1).mean(axis=1)
+        said.with_columns(scores=pl.Series(by_prompt, dtype=pl.List(pl.Float64)), kl=kl).write_parquet(out.path)
         out.holds(len(asked), too_long=too_long)
     return out.sealed()
 

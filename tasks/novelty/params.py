@@ -79,6 +79,16 @@ class Member(Params):
         return self.experiment.model_dump(mode="json", exclude=aside) | {"seed": self.seed}
 
 
+class PromptNoveltyParams(Params):
+    """Random networks that tell which prompts are unlike the others: the weights of the arm density-by-novelty."""
+
+    folds: int = Field(5, ge=2, description="parts of the prompts; each is judged by a predictor of the others")
+    epochs: int = Field(20, ge=1, description="passes over the prompts")
+    learning_rate: float = Field(1e-4, gt=0, description="of Adam")
+    batch: int = Field(50, ge=1, description="prompts a step")
+    seed: int = Field(0, ge=0, description="seed of the networks and of the parts")
+
+
 class NoveltyParams(Params):
     """What is learnt, what is judged, and by what."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tasks.artifact import Artifact, finished_artifacts, new_artifact
 from tasks.caching import cached_task, identity, source_hash
-from tasks.novelty.params import Experiment, Member, NoveltyParams, View
+from tasks.novelty.params import Experiment, Member, NoveltyParams, PromptNoveltyParams, View
 from tasks.reporting import log_line, progress, show_markdown, show_table
 
 NETWORKS = "networks.parquet"
@@ -226,4 +226,22 @@ def compare_batches(batches: list[Artifact], names: list[str]) -> Artifact:
         (out.path / "comparison.svg").write_text(forest(rows))
         out.holds(len(rows))
     show_table("novelty-comparison", rows, "Mean AUROC over seeds")
+    return out.sealed()
+
+
+@cached_task("judge prompts by novelty")
+def judge_prompts(embeddings: Artifact, params: PromptNoveltyParams) -> Artifact:
+    """Returns scores.parquet: id and score of every prompt, higher is more novel."""
+    import polars as pl
+
+    from tasks.novelty.prompts import cross_fitted_novelty
+    from tasks.runtime import torch_threads
+    from tasks.tables import read_embeddings
+
+    ids, emb = read_embeddings(embeddings.path)
+    with torch_threads(), progress(f"novelty of {len(ids)} prompts") as show:
+        scores = cross_fitted_novelty(emb, params, show)
+    with new_artifact("novelty", "scores.parquet") as out:
+        pl.DataFrame({"id": ids, "score": scores}).write_parquet(out.path)
+        out.holds(len(ids))
     return out.sealed()

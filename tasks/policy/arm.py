@@ -9,7 +9,7 @@ from tasks.params import Params
 from tasks.policy.gate import refuse_weak_reward
 from tasks.policy.params import Arm, PolicyParams
 from tasks.policy.plan import count_table, draw_schedule, settings, trainable
-from tasks.policy.rewards import Seen, checker_reward, model_reward, read_seen
+from tasks.policy.rewards import Seen, checker_reward, model_reward, read_seen, zero_variance_groups
 from tasks.policy.train import train_grpo
 from tasks.runtime import device, rank
 
@@ -40,8 +40,7 @@ def train_arm(job: Job, progress: Callable[[float], None]) -> None:
     longest = longest_prompt(model, params.max_prompt, params.max_completion)
     table, too_long = trainable(job.prompts, job.weights, tokenizer, longest)
     if not params.allow_weak_reward:
-        held_out = json.loads((job.reward / "accuracy.json").read_text())["by_source"][0]
-        refuse_weak_reward(held_out, table["meta"], params.reward)
+        refuse_weak_reward(json.loads((job.reward / "accuracy.json").read_text())["by_source"], table, params.reward)
     schedule = draw_schedule(job.arm, table, params)
     rewards = [
         checker_reward(params.reward),
@@ -56,6 +55,10 @@ def train_arm(job: Job, progress: Callable[[float], None]) -> None:
     counts.write_parquet(job.out / "schedule.parquet")
     said = [{"prompt": row["prompt"], "completion": row["completion"]} for row in seen[max(seen)]]
     (job.out / "completions.json").write_text(json.dumps(said, ensure_ascii=False, indent=1))
-    (job.out / "log.json").write_text(json.dumps(log))
+    alike = zero_variance_groups(seen, dict(table.select("id", "meta").iter_rows()), params.generations)
+    told = [
+        entry | ({"zero_variance_groups": alike[int(entry["step"]) - 1]} if "reward" in entry else {}) for entry in log
+    ]
+    (job.out / "log.json").write_text(json.dumps(told))
     chosen = settings(job.arm, params, schedule, too_long)
     (job.out / "settings.json").write_text(json.dumps(chosen, indent=1))

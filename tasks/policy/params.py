@@ -6,7 +6,7 @@ from tasks.params import HOW
 from tasks.rewards import RewardMix
 from tasks.tracking import Tracked
 
-Arm = Literal["uniform", "density", "placebo"]
+Arm = Literal["uniform", "density", "density-by-novelty", "placebo"]
 
 
 class PolicyParams(Tracked):

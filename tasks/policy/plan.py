@@ -25,7 +25,7 @@ def trainable(
 ) -> tuple[pl.DataFrame, int]:
     """Training prompts of at most max_prompt tokens with their weights, and the number of longer ones.
 
-    The table: id, prompt, meta, weight, tokens.
+    The table: id, prompt, source, meta, weight, tokens.
 
     Raises TrainingError where none is left.
     """
@@ -41,7 +41,7 @@ def trainable(
     short = table.with_columns(tokens=pl.Series(lengths, dtype=pl.Int64)).filter(pl.col("tokens") <= max_prompt)
     if short.is_empty():
         raise TrainingError(f"No training prompt has at most {max_prompt} tokens. Raise --policy.max-prompt.")
-    return short.select("id", "prompt", "meta", "weight", "tokens"), len(table) - len(short)
+    return short.select("id", "prompt", "source", "meta", "weight", "tokens"), len(table) - len(short)
 
 
 def settings(arm: Arm, params: PolicyParams, schedule: pl.DataFrame, too_long: int) -> dict[str, Any]:
@@ -61,14 +61,15 @@ def settings(arm: Arm, params: PolicyParams, schedule: pl.DataFrame, too_long: i
 def arm_weights(arm: Arm, table: pl.DataFrame, seed: int) -> NDArray[np.float64]:
     """The weights [n] that decide how often an arm draws each prompt.
 
-    placebo: those of density, each on another prompt by the seed, so that repeating some prompts more than others is
-    the same and only which ones differs.
+    density, density-by-novelty: the table's own.  placebo: those, each on another prompt by the seed, so that repeating
+    some prompts more than others is the same and only which ones differs; over all of them, so that the sources'
+    shares are uniform's, not density's.
     """
     weight = table["weight"].to_numpy()
     match arm:
         case "uniform":
             return np.ones(len(table))
-        case "density":
+        case "density" | "density-by-novelty":
             return weight
         case "placebo":
             return np.random.default_rng([seed, PLACEBO]).permutation(weight)

@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,24 @@ class Seen:
         with self._path.open("a") as file:
             file.write("\n" + json.dumps({"step": trainer_state.global_step, "rows": rows}))
         return [0.0] * len(completions)
+
+
+def zero_variance_groups(
+    seen: Mapping[int, Sequence[Mapping[str, str]]], metas: Mapping[str, str | None], generations: int
+) -> dict[int, float]:
+    """Of each step's groups the share that can teach nothing: all answers right or all wrong, or one and the same.
+
+    seen: as `read_seen` gives it.  metas: by id.  Said of the checker's verdicts where there is a checker: the reward
+    model's small share of the sum differs always.
+    """
+    shares = {}
+    for step, rows in seen.items():
+        answers = [row["completion"] for row in rows]
+        judged = verdicts([metas[row["id"]] for row in rows], answers)
+        decides = [answer if right is None else right for right, answer in zip(judged, answers, strict=True)]
+        groups = [set(decides[at : at + generations]) for at in range(0, len(rows), generations)]
+        shares[step] = sum(len(group) == 1 for group in groups) / len(groups)
+    return shares
 
 
 def read_seen(work: Path) -> dict[int, list[dict[str, str]]]:

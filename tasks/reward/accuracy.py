@@ -1,27 +1,27 @@
 """How often a reward model prefers the chosen answer, beside what shortcuts would say: length, and who wrote it."""
 
-import math
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tasks.proportions import sign_test, wilson_interval
 from tasks.tables import WRITERS
 
-Z = 1.959964  # of a normal deviate, 95 % within ±z
 BINS = 5
 
 Doubles = NDArray[np.float64]
 
 
 def accuracy_by_source(pairs: pl.DataFrame, margin: Doubles, learnt: pl.DataFrame) -> list[dict[str, Any]]:
-    """Rows {source, pairs, accuracy, low, high, length_only, writer_only}, the first over all sources.
+    """Rows {source, pairs, accuracy, low, high, length_only, length_p, writer_only, writer_p}, the first over all.
 
     pairs, learnt: held-out and training rows with source, chosen, rejected, model_chosen, model_rejected.
     margin: [n] scores of chosen less those of rejected.  low, high: the 95 % interval of the accuracy.
     length_only, writer_only: the accuracy of guesses that know an answer's length, or the name of the model that wrote
     it, and what training pairs tell of these; the latter None where no pair says who wrote it.  A tie counts one half.
+    length_p, writer_p: of the hypothesis that the guess is right as often as the model.
     """
     sign = 1 if longer_is_better(learnt) else -1
     scored = pairs.select(
@@ -48,13 +48,6 @@ def accuracy_by_length(pairs: pl.DataFrame, margin: Doubles) -> list[dict[str, A
         {"longer_by": f"{part['longer'].to_list()[0]} … {part['longer'].to_list()[-1]}"} | _accuracy(part)
         for part in fifths
     ]
-
-
-def wilson_interval(share: float, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share seen in n > 0 trials (Wilson 1927): within [0, 1] and honest at small n."""
-    middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
-    return middle - half, middle + half
 
 
 def longer_is_better(pairs: pl.DataFrame) -> bool:
@@ -84,10 +77,14 @@ def length_difference(pairs: pl.DataFrame) -> Doubles:
 
 
 def _row(part: pl.DataFrame) -> dict[str, Any]:
+    right, by_length, by_writer = (part[name].to_numpy() for name in ("right", "right_by_length", "right_by_writer"))
+    named = part["named"].any()
     return {
         **_accuracy(part),
-        "length_only": float(part["right_by_length"].to_numpy().mean()),
-        "writer_only": float(part["right_by_writer"].to_numpy().mean()) if part["named"].any() else None,
+        "length_only": float(by_length.mean()),
+        "length_p": sign_test(right, by_length),
+        "writer_only": float(by_writer.mean()) if named else None,
+        "writer_p": sign_test(right, by_writer) if named else None,
     }
 
 

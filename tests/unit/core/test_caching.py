@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -207,3 +208,15 @@ def test_a_record_is_an_artifact_or_the_error_that_came_instead(kind: type[Katfl
     assert (type(back), str(back)) == (kind, "what, why, what to do")
     with pytest.raises(ValueError, match="extra"):
         serializer.loads(b'{"path": "/a", "fingerprint": "f", "code": "x"}')
+
+
+def test_looking_for_results_loads_no_library_that_only_making_them_needs() -> None:
+    look = (
+        "import sys, flows.kat, flows.experiment, flows.novelty\n"
+        "from tasks.caching import source_hash\n"
+        "for name in [name for name in sys.modules if name.startswith('tasks.') and name.endswith('.task')]:\n"
+        "    source_hash(name)\n"
+        "print(*{'torch', 'transformers', 'umap', 'sklearn'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []

@@ -36,7 +36,7 @@ PROMPTS = pl.DataFrame(
 
 
 def told(answers: list[list[str]], scores: np.ndarray) -> Samples:
-    return Samples(answers, scores, np.ones(scores.shape, dtype=bool))
+    return Samples(answers, scores, np.ones(scores.shape, dtype=bool), np.zeros(len(scores)))
 
 
 def samples(answers: list[str], score: float = 0.0) -> Samples:
@@ -56,7 +56,7 @@ def comparison(prompts: pl.DataFrame = PROMPTS, mix: RewardMix = MIX, **arms: Sa
     measured = {arm: [measure(metas, one, base, vectors, mix) for one in said] for arm, said in by_seed.items()}
     flat = lambda one: [text for answers in one.answers for text in answers]  # noqa: E731
     words = {arm: [vocabulary_ratios(flat(one), 4) for one in said] for arm, said in by_seed.items()}
-    log = [{"step": 1.0, "reward": 0.5, "kl": 0.1, "completions/mean_length": 4.0, "frac_reward_zero_std": 0.2}]
+    log = [{"step": 1.0, "reward": 0.5, "kl": 0.1, "completions/mean_length": 4.0, "zero_variance_groups": 0.2}]
     trained = [arm for arm in by_seed if arm != "sft"]
     figures = {
         "completions": 4,
@@ -93,6 +93,7 @@ def test_contrasts_are_paired_differences() -> None:
         ("placebo", "uniform"),
         ("density", "placebo"),
     ]
+    assert contrasts(get_args(Arm))[-2:] == [("density", "placebo"), ("density-by-novelty", "placebo")]
     assert primary_contrast(["sft", "uniform", "density", "placebo"]) == "density-placebo"
     assert primary_contrast(["sft", "uniform", "density"]) == "density-uniform"
     assert primary_contrast(["sft", "uniform"]) is None
@@ -115,7 +116,7 @@ def test_without_a_checker_good_answers_are_those_above_sfts_median_for_the_prom
 
 
 def test_answers_cut_by_the_limit_are_said() -> None:
-    cut = Samples([["a"] * 4] * 10, np.zeros((10, 4)), np.tile([True, False, False, False], (10, 1)))
+    cut = Samples([["a"] * 4] * 10, np.zeros((10, 4)), np.tile([True, False, False, False], (10, 1)), np.zeros(10))
     report = write_report(comparison(sft=samples(["a"] * 4), uniform=cut), DENSITY, ACCURACY, SETTINGS)
     assert "MANY ANSWERS WERE CUT at the limit of tokens (sft 0%, uniform 75%)" in report
     assert "WERE CUT" not in write_report(WIDE, DENSITY, ACCURACY, SETTINGS)
@@ -136,15 +137,23 @@ def test_the_first_decile_is_the_rarest() -> None:
 DENSITY = {"ess_share": 0.6, "alpha": 2.0, "cap": 20.0, "capped": 0}
 
 
-def accuracy(share: float, by_length: float, by_writer: float | None) -> dict[str, Any]:
-    of = {"pairs": 9, "accuracy": share, "low": 0.4, "high": 0.9}
+def accuracy(
+    share: float, length: tuple[float, float], writer: tuple[float, float] | None = None, low: float = 0.6
+) -> dict[str, Any]:
+    """A reward model's, beside guesses: their accuracy and p."""
+    of = {"pairs": 9, "accuracy": share, "low": low, "high": 0.9}
+    guesses = {
+        f"{name}_{what}": value
+        for name, guess in (("length", length), ("writer", writer or (None, None)))
+        for what, value in zip(("only", "p"), guess, strict=True)
+    }
     return {
-        "by_source": [{"source": "all", **of, "length_only": by_length, "writer_only": by_writer}],
+        "by_source": [{"source": name, **of, **guesses} for name in ("all", "hub")],
         "by_length": [{"longer_by": "-3 … 2", **of}],
     }
 
 
-ACCURACY = accuracy(0.7, 0.5, None)
+ACCURACY = accuracy(0.7, (0.5, 0.01))
 SETTINGS = [{"arm": "uniform", "beta": 0.02, "loss_type": "dr_grpo"}]
 
 
@@ -156,21 +165,23 @@ def test_the_report_shows_what_was_set_and_what_the_weights_favour() -> None:
 
 
 @pytest.mark.parametrize(
-    ("by_length", "by_writer", "said"),
+    ("length", "writer", "low", "said"),
     [
-        (0.5, None, "a guess by length 50.0%: it beats length."),
-        (0.5, 0.6, "a guess by who wrote it 60.0%: it beats length and who wrote it."),
-        (0.7, None, "IT DOES NOT BEAT LENGTH: do not trust"),
-        (0.5, 0.8, "IT DOES NOT BEAT WHO WROTE IT: do not trust"),
-        (0.8, 0.8, "IT DOES NOT BEAT LENGTH OR WHO WROTE IT: do not trust"),
+        ((0.5, 0.01), None, 0.6, "in the right order. It beats a guess by length (50.0%, p = 0.01)."),
+        ((0.5, 0.01), (0.6, 0.04), 0.6, "It beats a guess by who wrote it (60.0%, p = 0.04)."),
+        ((0.66, 0.2), None, 0.6, "NOT SHOWN TO BEAT A GUESS BY LENGTH, so do not trust its scores (66.0%, p = 0.2)."),
+        ((0.9, 0.001), None, 0.6, "A GUESS BY LENGTH BEATS IT: do not trust its scores (90.0%, p = 0.001)."),
+        ((0.5, 0.01), (0.7, 1.0), 0.6, "NOT SHOWN TO BEAT A GUESS BY WHO WROTE IT"),
+        ((0.5, 0.01), None, 0.5, "NOT CLEAR OF CHANCE on hub"),
     ],
 )
-def test_the_report_judges_the_reward_model_against_shortcuts(
-    by_length: float, by_writer: float | None, said: str
+def test_the_report_judges_the_reward_model_against_shortcuts_and_chance(
+    length: tuple[float, float], writer: tuple[float, float] | None, low: float, said: str
 ) -> None:
-    report = write_report(WIDE, DENSITY, accuracy(0.7, by_length, by_writer), SETTINGS)
+    report = write_report(WIDE, DENSITY, accuracy(0.7, length, writer, low), SETTINGS)
     assert said in report
-    assert "| -3 … 2 | 9 | 70.0% [40.0%, 90.0%] |" in report
+    assert ("CHANCE on" in report) == (low <= 0.5)
+    assert f"| -3 … 2 | 9 | 70.0% [{low:.1%}, 90.0%] |" in report
 
 
 def test_the_report_names_sources_outside_the_band_that_grpo_learns_in() -> None:
@@ -247,7 +258,8 @@ VARIED = told([[*RIGHT[: row % 3], *["no"] * (4 - row % 3)] for row in range(10)
         ([2] * 6, [1] * 6, "Yes: it raises diversity"),
         ([0] * 6, [1] * 6, "No: it lowers diversity"),
         ([2, 0, 1, 2, 0, 1], [1] * 6, "Not decided.*: neither"),
-        ([2] * 3, [1] * 3, "Not decided.*p = 0.25, so no difference"),
+        ([2] * 3, [1] * 3, r"Not decided.*p = 0\.25, so no difference"),
+        ([1] * 5, [1] * 5, r"No difference larger than δ.*p = 0\.0625, so no difference"),
     ],
 )
 def test_the_answer_is_that_of_the_tests(density: list[int], placebo: list[int], said: str) -> None:
@@ -299,6 +311,41 @@ def test_a_schedule_that_keeps_to_its_expectations_has_no_chi_square_and_another
     kept = schedule_figures(pl.DataFrame({"expected": expected, "seen": expected}))
     assert (kept["chi_square"], kept["p"]) == (0.0, 1.0)
     assert kept["ess"] == pytest.approx(64 / 24 / 4)
+    assert kept["furthest"] == 0.0
     swapped = schedule_figures(pl.DataFrame({"expected": 10 * expected, "seen": 10 * expected[[1, 0, 2, 3]]}))
     assert swapped["chi_square"] == pytest.approx(400 / 40 + 400 / 20)
     assert swapped["p"] < 1e-3
+    assert swapped["furthest"] == 20.0
+
+
+@pytest.mark.parametrize("n", [3, 50, 1000])
+def test_chi_square_of_independent_draws_is_a_fair_p_where_each_prompt_expects_less_than_one(n: int) -> None:
+    rng = np.random.default_rng(0)
+    share = rng.dirichlet(np.ones(n))
+    draws = [rng.multinomial(200, share) for _ in range(400)]
+    p = [schedule_figures(pl.DataFrame({"expected": 200 * share, "seen": seen}))["p"] for seen in draws]
+    assert 0.02 < np.mean(np.array(p) < 0.05) < 0.09
+
+
+def test_the_vocabulary_ratio_and_the_divergence_have_contrasts_and_tests_too() -> None:
+    far = [Samples(one.answers, one.scores, one.ended, np.full(10, 3.0)) for one in seeds(*[2] * 6)]
+    made = comparison(sft=[VARIED] * 6, uniform=seeds(*[1] * 6), density=far)
+    tested = made["contrasts"]["density-uniform"]
+    assert tested["kl"]["difference"] == 3.0
+    assert made["arms"]["sft"]["kl"]["mean"] == 0.0
+    ratios = [made["arms"][arm]["vocabulary_ratio"]["mean"] for arm in ("density", "uniform")]
+    assert tested["vocabulary_ratio"]["difference"] == pytest.approx(ratios[0] - ratios[1])
+    assert tested["vocabulary_ratio"]["holm_p"] is not None
+    assert made["contrasts"]["density-sft"]["vocabulary_ratio"]["n"] > 0
+
+
+def test_a_prompt_whose_answers_get_one_verdict_teaches_nothing() -> None:
+    half = told([[RIGHT[0], "no"] if row < 4 else ["no", "no"] for row in range(10)], np.zeros((10, 2)))
+    assert comparison(sft=half)["arms"]["sft"]["one_verdict"]["mean"] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(("completions", "at"), [(2, [1, 2]), (8, [1, 4, 8]), (16, [1, 4, 16]), (20, [1, 4, 16, 20])])
+def test_pass_at_follows_the_number_of_completions(completions: int, at: list[int]) -> None:
+    found = comparison(sft=samples([RIGHT[0], *["no"] * (completions - 1)]))["arms"]["sft"]
+    passed = {name: of["mean"] for name, of in found.items() if name.startswith("pass@")}
+    assert passed == pytest.approx({f"pass@{k}": k / completions for k in at})

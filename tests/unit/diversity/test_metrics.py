@@ -1,14 +1,24 @@
 """Diversity measures against closed forms and laws."""
 
 import math
-from itertools import permutations
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.diversity.metrics import distinct, em_dashes, entropy, self_bleu, spread, tokens, vocabulary_ratios
+from tasks.diversity.metrics import (
+    adjusted_distinct,
+    distinct,
+    em_dashes,
+    entropy,
+    pass_at,
+    self_bleu,
+    spread,
+    tokens,
+    vocabulary_ratios,
+)
 
 answers = st.lists(st.text("ab \\.(0", max_size=8), min_size=2, max_size=5)
 
@@ -59,3 +69,21 @@ def test_the_vocabulary_ratio_is_taken_over_runs_of_one_length() -> None:
 
 def test_em_dashes_are_counted_per_thousand_tokens() -> None:
     assert em_dashes(["a — b", "c d"]) == pytest.approx(1000 / 5)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=8), st.data())
+def test_pass_at_k_is_the_share_of_choices_of_k_with_a_right_one(right: list[bool], data: st.DataObject) -> None:
+    k = data.draw(st.integers(1, len(right)))
+    slow = np.mean([any(chosen) for chosen in combinations(right, k)])
+    assert pass_at(k, len(right), sum(right)) == pytest.approx(slow)
+
+
+def test_adjusted_distinct_is_1_for_tokens_drawn_at_random_whatever_the_length_and_distinct_is_not() -> None:
+    rng = np.random.default_rng(0)
+    short, long = ([" ".join(rng.choice(list("abcdefghijklmnopqrst"), n)) for _ in range(200)] for n in (5, 40))
+    of = lambda measure, said: np.mean([measure([one]) for one in said])  # noqa: E731
+    assert of(lambda a: adjusted_distinct(a, 20), short) == pytest.approx(1, abs=0.02)
+    assert of(lambda a: adjusted_distinct(a, 20), long) == pytest.approx(1, abs=0.02)
+    assert of(lambda a: distinct(a, 1), long) < 0.6 * of(lambda a: distinct(a, 1), short)
+    assert adjusted_distinct(["a b"], 20) > 1
+    assert math.isnan(adjusted_distinct(["", ""], 20))

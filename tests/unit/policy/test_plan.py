@@ -16,7 +16,7 @@ from tasks.errors import InputError, TrainingError
 from tasks.models import load_tokenizer, longest_prompt
 from tasks.policy.params import PolicyParams
 from tasks.policy.plan import arm_weights, count_table, draw_schedule, trainable
-from tasks.policy.rewards import Seen, checker_reward, model_reward, read_seen
+from tasks.policy.rewards import Seen, checker_reward, model_reward, read_seen, zero_variance_groups
 from tasks.rewards import RewardMix
 from tasks.scoring import score_answers
 from tasks.sft.scratch import small_llama, train_tokenizer
@@ -163,3 +163,11 @@ def test_a_tokenizer_without_an_end_token_is_refused(tmp_path: Path) -> None:
     endless.save_pretrained(tmp_path)
     with pytest.raises(InputError, match="has no end-of-sequence token"):
         load_tokenizer(tmp_path)
+
+
+def test_groups_of_one_verdict_or_one_answer_have_no_variance() -> None:
+    make = json.dumps({"family": "make_normal", "size": 3})
+    right, wrong = "\\.\\.0", "no"
+    said = [("a", [right, wrong]), ("a", ["\\.\\.1", right]), ("b", ["x", "y"]), ("b", ["x", "x"])]
+    rows = [{"id": name, "prompt": "p", "completion": one} for name, answers in said for one in answers]
+    assert zero_variance_groups({0: rows, 3: rows[:2]}, {"a": make, "b": None}, 2) == {0: 0.5, 3: 0.0}

@@ -49,7 +49,7 @@ def make_job(tmp_path_factory: pytest.TempPathFactory) -> Make:
     torch.manual_seed(0)
     model.config.num_labels = 1
     save_model(folder / "reward/model", LlamaForSequenceClassification(model.config), tokenizer)
-    accuracy = {"by_source": [{"pairs": 100, "accuracy": 0.9, "low": 0.8, "high": 0.95}]}
+    accuracy = {"by_source": [{"source": "s", "pairs": 100, "accuracy": 0.9}]}
     (folder / "reward/accuracy.json").write_text(json.dumps(accuracy))
     pl.DataFrame(
         {"id": names, "prompt": texts, "source": "s", "count": 1, "split": "train", "meta": None},

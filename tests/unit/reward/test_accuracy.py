@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.reward.accuracy import accuracy_by_length, accuracy_by_source, longer_is_better, wilson_interval
+from tasks.proportions import sign_test, wilson_interval
+from tasks.reward.accuracy import accuracy_by_length, accuracy_by_source, longer_is_better
 from tasks.tables import WRITERS
 
 PAIRS = pl.DataFrame(
@@ -26,11 +27,12 @@ PAIRS = pl.DataFrame(
 
 def test_accuracy_is_the_share_in_the_right_order_and_a_tie_is_half() -> None:
     rows = accuracy_by_source(PAIRS, np.array([1.0, -1.0, 0.0, 4.0]), PAIRS)
+    other = {"length_p": 1.0, "writer_only": None, "writer_p": None}
     intervals = [(row.pop("low"), row.pop("high")) for row in rows]
     assert rows == [
-        {"source": "all", "pairs": 4, "accuracy": 0.625, "length_only": 0.625, "writer_only": None},
-        {"source": "a", "pairs": 2, "accuracy": 0.5, "length_only": 0.5, "writer_only": None},
-        {"source": "b", "pairs": 2, "accuracy": 0.75, "length_only": 0.75, "writer_only": None},
+        {"source": "all", "pairs": 4, "accuracy": 0.625, "length_only": 0.625} | other,
+        {"source": "a", "pairs": 2, "accuracy": 0.5, "length_only": 0.5} | other,
+        {"source": "b", "pairs": 2, "accuracy": 0.75, "length_only": 0.75} | other,
     ]
     assert intervals == [wilson_interval(0.625, 4), wilson_interval(0.5, 2), wilson_interval(0.75, 2)]
 
@@ -95,3 +97,15 @@ def test_the_interval_holds_the_share_and_is_a_mirror_image(n: int, share: float
 def test_length_learns_its_direction_from_training_pairs() -> None:
     assert longer_is_better(PAIRS)
     assert not longer_is_better(PAIRS.rename({"chosen": "rejected", "rejected": "chosen"}))
+
+
+def test_a_model_beats_a_guess_only_where_more_pairs_than_chance_would_give_say_so() -> None:
+    one, other = np.array([1.0] * 9 + [0.0] + [1.0] * 90), np.array([0.0] * 9 + [1.0] + [1.0] * 90)
+    assert sign_test(one, other) == sign_test(other, one) == pytest.approx(2 * 11 / 2**10)
+    assert sign_test(one, one) == 1.0
+    asked = pairs(*[("a", "b")] * 40, longer=[1, -1] * 20)
+    learnt = pairs(*[("a", "b")] * 4, longer=[1] * 4)
+    [whole, _] = accuracy_by_source(asked, np.ones(40), learnt)
+    assert (whole["accuracy"], whole["length_only"], whole["writer_only"]) == (1.0, 0.5, 1.0)
+    assert whole["length_p"] == pytest.approx(2 / 2**20)
+    assert whole["writer_p"] == 1.0
