@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsError
 
-from tasks.artifact import PUBLISHED, Artifact, link_or_copy, publish, published_names
+from tasks.artifact import PUBLISHED, Artifact, link_or_copy, publish, published_names, require_writable
 from tasks.errors import KatflowError
 from tasks.params import Params
 
@@ -45,6 +45,7 @@ def run(flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequen
 
 def publish_until(last: str, out: Path, stages: Iterable[tuple[str, dict[str, Artifact]]]) -> dict[str, Path]:
     """Run stages up to the last one wanted; publish what each made under its name in `out`."""
+    require_writable(out)
     published: dict[str, Path] = {}
     for stage, made in stages:
         published |= {name: publish(artifact, out / name) for name, artifact in made.items()}

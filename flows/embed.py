@@ -12,7 +12,7 @@ from prefect.logging import get_run_logger
 from flows.cli import run
 from flows.params import EmbedTextsParams
 from flows.runners import dask
-from tasks.artifact import Artifact, external, publish
+from tasks.artifact import Artifact, external, publish, require_writable
 from tasks.embed.params import EmbedParams, Encoding
 from tasks.embed.task import cut_texts, embed, embedding_model, encode_shard, known_shards, read_texts, shards_of
 
@@ -20,6 +20,7 @@ from tasks.embed.task import cut_texts, embed, embedding_model, encode_shard, kn
 @flow(name="embed", flow_run_name="embed {params.data.name} with {params.encoder}")
 def embed_texts(params: EmbedTextsParams) -> dict[str, Path]:
     """Encode what no earlier run has encoded, and give every text its vector under its id."""
+    require_writable(params.out)
     texts = read_texts(external(params.data), str(params.data))
     model = embedding_model(params.embed, params.policies)
     encode = one_by_one

@@ -8,7 +8,7 @@ from prefect.logging import get_run_logger
 from flows.cli import publish_contents, run, seed_of_run
 from flows.params import LambdaTermsParams
 from flows.runners import dask
-from tasks.artifact import Artifact
+from tasks.artifact import Artifact, require_writable
 from tasks.terms.params import RunParams
 from tasks.terms.task import gather_parts, make_run, resolve_parts, scan_part, write_part
 
@@ -16,6 +16,7 @@ from tasks.terms.task import gather_parts, make_run, resolve_parts, scan_part, w
 @flow(name="lambda-terms", flow_run_name="lambda terms, {params.examples} examples, {params.profile}")
 def lambda_terms(params: LambdaTermsParams = LambdaTermsParams()) -> dict[str, Path]:
     """Make checked examples of one reduction step each; a run that goes on makes only the parts that are missing."""
+    require_writable(params.out)
     seed = seed_of_run(params.seed)
     if params.runner == "dask":
         made = in_parts.with_options(task_runner=dask(params.dask_address, params.workers))(seed, params.run)

@@ -10,7 +10,7 @@ from prefect import flow
 from flows.cli import run
 from flows.embed import embedded
 from flows.params import PromptMapParams
-from tasks.artifact import Artifact, external, publish
+from tasks.artifact import Artifact, external, publish, require_writable
 from tasks.density.task import weigh_by_density
 from tasks.embed.task import embedding_model
 from tasks.pairs.task import collect_pairs, resolve_sources
@@ -21,6 +21,7 @@ from tasks.prompts.task import unique_prompts
 @flow(name="prompt-map", flow_run_name="prompt map by {params.encoder}")
 def prompt_map(params: PromptMapParams) -> dict[str, Path]:
     """Map prompts: similar ones near each other, rare ones big."""
+    require_writable(params.output_path.parent)
     prompts = external(params.prompts_path) if params.prompts_path else prompts_of_pairs(params)
     embeddings = embedded(prompts, embedding_model(params.embed, {}), params.embed)
     density = weigh_by_density(embeddings, prompts, params.density)

@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -279,6 +280,19 @@ def publish(artifact: Artifact, target: Path, copy: Callable[..., object] = shut
             f"{artifact.path.parent}; make room there, or choose another place."
         ) from error
     return target
+
+
+def require_writable(folder: Path) -> None:
+    """Raise InputError where results could not be put into a folder: before the work, not after hours of it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be written ({error.strerror}), so results would have no place. Make room there, or "
+            "choose another --out."
+        ) from error
 
 
 def _refuse_foreign_files(artifact: Artifact, target: Path) -> None:

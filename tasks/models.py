@@ -1,7 +1,5 @@
 """Hugging Face model folders: loaded from safetensors only, saved without anything pickled."""
 
-import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +13,11 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from tasks.artifact import Artifact, data_root, external
 from tasks.errors import InputError
+from tasks.model_folders import first_line
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()
-
-
-def find_model(name_or_path: str) -> Artifact:
-    """A model folder given by path, or a hub's model downloaded once for its revision.
-
-    Raises InputError where there is neither a folder nor a hub that can be reached.
-    """
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
-        return external(path)
-    if path.is_absolute() or name_or_path.startswith(".") or name_or_path.count("/") > 1:
-        raise InputError(f"{name_or_path} is no model folder. Give a folder with config.json and model.safetensors.")
-    return external(_download(name_or_path))
 
 
 def load_causal_lm(folder: Path) -> PreTrainedModel:
@@ -52,7 +37,7 @@ def load_tokenizer(folder: Path, padding_side: str = "right") -> PreTrainedToken
             folder, trust_remote_code=False, local_files_only=True, padding_side=padding_side
         )
     except Exception as error:  # tokenizers raises plain Exceptions for a damaged file
-        raise InputError(f"{folder} holds no tokenizer that loads ({_first_line(error)}).") from error
+        raise InputError(f"{folder} holds no tokenizer that loads ({first_line(error)}).") from error
     if tokenizer.eos_token_id is None:
         raise InputError(
             f"The tokenizer of {folder} has no end-of-sequence token, so a model could not learn where an answer ends. "
@@ -80,31 +65,7 @@ def _load(kind: Any, folder: Path, **options: Any) -> PreTrainedModel:
             folder, use_safetensors=True, trust_remote_code=False, local_files_only=True, dtype=torch.float32, **options
         )
     except Exception as error:  # transformers and safetensors raise many kinds for a damaged folder
-        raise InputError(f"{folder} holds no model that loads ({_first_line(error)}). Save it again.") from error
-
-
-def _download(name: str) -> Path:
-    from huggingface_hub import HfApi, snapshot_download
-
-    try:
-        revision = HfApi().model_info(name, timeout=10).sha
-        folder = data_root() / "hub" / f"{name.replace('/', '--')}@{revision}"
-        if not folder.is_dir():
-            fresh = folder.with_name(f".{uuid.uuid4().hex}.tmp")
-            patterns = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
-            snapshot_download(name, revision=revision, local_dir=fresh, allow_patterns=patterns)
-            shutil.rmtree(fresh / ".cache", ignore_errors=True)
-            fresh.rename(folder)
-    except Exception as error:  # the hub's client raises httpx's, its own and OS errors
-        raise InputError(
-            f"{name} is no local folder, and the model hub did not give it ({_first_line(error)}). "
-            "Give the path of a model folder; without one, the small model made from scratch needs no hub."
-        ) from error
-    return folder
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{folder} holds no model that loads ({first_line(error)}). Save it again.") from error
 
 
 def longest_prompt(model: PreTrainedModel, max_prompt: int, max_completion: int) -> int:

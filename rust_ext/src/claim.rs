@@ -55,7 +55,7 @@ impl SplitShares {
 pub struct Word(pub u64);
 
 const IS_ROW: u64 = 1;
-/// The step after this one is its next term.
+/// The word after this one is of its next term: there is one.
 const HAS_NEXT: u64 = 2;
 const SPLIT_SHIFT: u32 = 2;
 const FLAGS: u64 = 15;
@@ -64,7 +64,7 @@ impl Word {
     fn is_row(self) -> bool {
         self.0 & IS_ROW != 0
     }
-    fn has_next(self) -> bool {
+    pub fn has_next(self) -> bool {
         self.0 & HAS_NEXT != 0
     }
     fn is_train(self) -> bool {

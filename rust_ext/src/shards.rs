@@ -46,7 +46,7 @@ pub fn resolve(folder: &Path, spec: &Spec, scans: &[PathBuf]) -> Result<Resolved
     for (part, scan) in scans.iter().enumerate() {
         let mut keeps = Vec::new();
         let rows_before = resolved.rows;
-        let bytes = std::fs::read(scan)?;
+        let bytes = read(scan)?;
         let mut rest = &bytes[..];
         while !rest.is_empty() && resolved.rows < spec.examples {
             let words = take_words(&mut rest).ok_or_else(|| broken(scan))?;
@@ -80,7 +80,7 @@ pub fn write(places: &Places, spec: &Spec, part: u64, keep: &Path) -> Result<Rec
     let roots = Roots::new(&spec.profile)?;
     let encoder = Encoder::new(spec.format, spec.shares)?;
     let mut writer = PartWriter::create(places, part, spec.format)?;
-    let bytes = std::fs::read(keep)?;
+    let bytes = read(keep)?;
     let mut rest = &bytes[..];
     for number in chunks_of(part) {
         if rest.is_empty() {
@@ -92,6 +92,10 @@ pub fn write(places: &Places, spec: &Spec, part: u64, keep: &Path) -> Result<Rec
         writer.append(encoder.encode(&chunk, &kept)?, rows, &[])?;
     }
     writer.finish()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| LambdaError::new(format!("{} cannot be read: {error}. The rows of its part are not known; make it again.", path.display())))
 }
 
 fn broken(path: &Path) -> LambdaError {
@@ -111,7 +115,9 @@ fn take_u64(rest: &mut &[u8]) -> Option<u64> {
 fn take_words(rest: &mut &[u8]) -> Option<Vec<Word>> {
     let count = take_u64(rest)? as usize;
     let bytes = take(rest, count.checked_mul(8)?)?;
-    Some(bytes.chunks_exact(8).map(|w| Word(u64::from_le_bytes(w.try_into().expect("eight bytes")))).collect())
+    let words: Vec<Word> = bytes.chunks_exact(8).map(|w| Word(u64::from_le_bytes(w.try_into().expect("eight bytes")))).collect();
+    let ends = words.last().is_none_or(|last| !last.has_next());
+    ends.then_some(words)
 }
 
 fn take_bits(rest: &mut &[u8]) -> Option<Vec<bool>> {

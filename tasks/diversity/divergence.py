@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.prompting import prompt_ids
 
-LOGITS = 2**26
+LOGITS = 2**22
 """Of a batch at most, for each of the two models."""
 
 

@@ -80,8 +80,8 @@ def schedule_figures(schedule: pl.DataFrame) -> dict[str, float]:
     schedule: expected and seen for each prompt.
     Returns ess, the effective sample size of the expectations over their number; chi_square, Pearson's Σ(seen −
     expected)²/expected over cells of prompts of like expectation, each of LEAST_EXPECTED draws at least; p, that of
-    independent draws: systematic ones keep closer, so it is near 1; furthest, the largest |seen − expected| of a
-    prompt, below 1 in systematic draws.
+    independent draws, from which systematic ones depart to neither side; furthest, the largest |seen − expected| of a
+    prompt, which in systematic draws lies below 1.
     """
     by_weight = schedule.sort("expected", descending=True)
     expected, seen = by_weight["expected"].to_numpy(), by_weight["seen"].to_numpy()

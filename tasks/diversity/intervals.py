@@ -86,9 +86,10 @@ def sign_flip(differences: Doubles) -> float:
 def equivalence(differences: Doubles, delta: float) -> float:
     """p of the hypothesis that the mean of paired differences [S] lies at delta or further from 0, on either side.
 
-    Two one-sided tests (Schuirmann 1987), each by sign flips of the differences less ±delta; the larger p.
+    Two one-sided tests (Schuirmann 1987), each by sign flips of the differences less ±delta; the larger p. nan where
+    there is no difference, or no delta above 0.
     """
-    if not len(differences) or not np.isfinite(delta):
+    if not len(differences) or not delta > 0:
         return np.nan
     below = differences - delta
     above = -differences - delta

@@ -11,6 +11,7 @@ from tasks.caching import cached_task, identity, source_hash
 from tasks.embed.params import POLICY, EmbedParams, Encoding
 from tasks.errors import InputError
 from tasks.minilm import MINILM_NAMES, minilm_folder
+from tasks.model_folders import find_model
 from tasks.reporting import log_line, progress, show_table
 from tasks.tables import write_embeddings
 
@@ -133,8 +134,6 @@ def embed(texts: Artifact, shards: list[Artifact], params: EmbedParams) -> Artif
 
 
 def _named_model(encoder: str) -> Artifact:
-    from tasks.models import find_model
-
     try:
         return find_model(encoder)
     except InputError as error:

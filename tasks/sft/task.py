@@ -2,14 +2,13 @@
 
 from tasks.artifact import Artifact, new_artifact, work_folder
 from tasks.caching import cached_task
+from tasks.model_folders import find_model
 from tasks.reporting import progress, show_table
 from tasks.sft.params import SftParams
 
 
 def find_sft_model(params: SftParams) -> Artifact | None:
     """The model to start from, by path or name; None for the small one made from scratch."""
-    from tasks.models import find_model
-
     return find_model(params.model) if params.model else None
 
 

@@ -150,7 +150,7 @@ def test_json_lines_are_compact_and_nest_meta(tmp_path: Path, prefect_server: No
         (["--max-steps", "1000000"], 2, "error: --max-steps 1000000: Input should be less than"),
         (["--examples", "0"], 2, "greater than or equal to 1"),
         (["--val-share", "0.7", "--test-share", "0.7"], 2, "val and test"),
-        (["--examples", "10", "--out", "/proc/none"], 1, "cannot be written"),
+        (["--examples", "10", "--out", "/proc/none"], 1, "cannot be written (No such file or directory), so results"),
     ],
 )
 def test_what_cannot_be_done_says_why(

@@ -125,6 +125,26 @@ def test_machines_that_share_only_files_make_the_same_bytes(run: tuple, tmp_path
     assert files(tmp_path / "out") == files(run[0])
 
 
+@pytest.mark.parametrize(
+    ("scan", "said"),
+    [
+        (None, "cannot be read"),
+        (b"abc", "cut off or of another run"),
+        ((2**40).to_bytes(8, "little"), "cut off or of another run"),
+        ((1).to_bytes(8, "little") + (2**60 + 3).to_bytes(8, "little"), "cut off or of another run"),
+    ],
+    ids=["missing", "short", "more words than bytes", "a last step with a next one"],
+)
+def test_a_scan_that_is_none_is_named_and_ends_in_no_panic(
+    scan: bytes | None, said: str, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "0.scan"
+    if scan is not None:
+        path.write_bytes(scan)
+    with pytest.raises(fast.LambdaError, match=f"0.scan .*{said}"):
+        fast.resolve_parts(tmp_path, SPEC, [path])
+
+
 CHILD = """
 import sys, lambda_gen_rs as l
 l.write_run(sys.argv[1], sys.argv[2], l.RunSpec(seed=5, examples=600_000, val_share=.05, test_share=.05),
