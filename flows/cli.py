@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from uuid import UUID
 
+from httpx import TransportError
 from prefect.runtime import flow_run
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsError
@@ -118,13 +119,22 @@ def _short(value: Any) -> str:
 
 
 def _is_users(error: BaseException) -> bool:
-    """Whether a user can mend it: an error of ours, of the file system, or a library's word for a full disk."""
-    return isinstance(error, KatflowError | OSError) or NO_SPACE in str(error)
+    """Whether a user can mend it: an error of ours, of files, of a full disk, or of a server that is gone."""
+    return isinstance(error, KatflowError | OSError) or NO_SPACE in str(error) or _is_servers(error)
+
+
+def _is_servers(error: BaseException) -> bool:
+    return isinstance(error, TransportError) or str(error).startswith("Failed to reach API")
 
 
 def _message(error: Exception) -> str:
     if isinstance(error, KatflowError):
         return str(error)
+    if _is_servers(error):
+        return (
+            f"Prefect's server cannot be reached ({str(error) or type(error).__name__}). Finished stages are kept: "
+            "start the server, or unset PREFECT_API_URL to do without, and run the same command again."
+        )
     what = f"{error.strerror} at {error.filename}" if isinstance(error, OSError) and error.filename else str(error)
     return f"{what}. Nothing half-written is taken for whole; mend it and run the same command again."
 

@@ -25,9 +25,8 @@ def answer(comparison: Mapping[str, Any]) -> str:
     if p is None:
         return f"**Not decided**: {metric} is the same for every answer of every arm."
     margin = f"δ = {same['delta']:.3f} ({DELTA:g} standard deviations of the SFT model over prompts)"
-    figures = (
-        f"{told}, sign-flip p = {p:.3g}, equivalence p = {same['p']:.3g} at {margin}, {seeds} paired {_seeds(seeds)}"
-    )
+    tests = f"sign-flip p = {p:.3g}, equivalence p = {_number(same['p'])} at {margin}"
+    figures = f"{told}, {tests}, {seeds} paired {_seeds(seeds)}"
     if seeds < FEWEST_SEEDS:
         figures += (
             f". With {seeds} the exact sign-flip test cannot fall below p = {2 / 2**seeds:.3g}, so no difference "

@@ -265,3 +265,14 @@ def test_the_message_is_the_last_line_though_prefect_still_sends_events(tmp_path
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert "nowhere.jsonl does not exist" in ended.stderr.splitlines()[-1]
+
+
+def test_a_server_that_is_not_there_is_one_message_and_status_1(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "flows.kat", "--until", "terms"]
+    nowhere = {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **nowhere}
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "error: Prefect's server cannot be reached (" in ended.stderr.splitlines()[-1]
+    assert "unset PREFECT_API_URL" in ended.stderr.splitlines()[-1]

@@ -216,6 +216,7 @@ def test_looking_for_results_loads_no_library_that_only_making_them_needs() -> N
         "from tasks.caching import source_hash\n"
         "for name in [name for name in sys.modules if name.startswith('tasks.') and name.endswith('.task')]:\n"
         "    source_hash(name)\n"
+        "flows.kat.find_sft_model(flows.kat.KatParams().sft)\n"
         "print(*{'torch', 'transformers', 'umap', 'sklearn'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
