@@ -17,7 +17,7 @@ class PolicyParams(Tracked):
     over tokens is each process's own).
     """
 
-    max_steps: int = Field(100, ge=1, description="optimizer steps of each arm at most")
+    max_steps: int = Field(120, ge=1, description="optimizer steps of each arm at most")
     max_tokens: int | None = Field(
         600_000, ge=1, description="tokens to train on at most, padding aside: what bounds a run on long texts"
     )
@@ -25,7 +25,7 @@ class PolicyParams(Tracked):
     generations: int = Field(8, ge=2, description="completions of one prompt, compared with each other")
     max_completion: int = Field(32, ge=1, description="tokens of a completion")
     max_prompt: int = Field(512, ge=8, description="tokens of a prompt; longer ones are left out and counted")
-    learning_rate: float = Field(1e-4, gt=0, description="peak learning rate, constant after 5 % warm-up")
+    learning_rate: float = Field(7e-5, gt=0, description="peak learning rate, constant after 5 % warm-up")
     beta: float = Field(0.02, ge=0, description="weight of the KL divergence from the SFT model; 0 is none")
     loss_type: Literal["dr_grpo", "dapo", "grpo", "bnpo"] = Field(
         "dr_grpo", description="how token losses are averaged; dr_grpo favours no length (arXiv 2503.20783)"
@@ -58,7 +58,7 @@ class PolicyParams(Tracked):
     vllm: bool = Field(
         False, description="sample with vLLM on the GPUs that train; a killed run then goes on, but not to the last bit"
     )
-    save_steps: int = Field(25, ge=1, description="steps between checkpoints")
+    save_steps: int = Field(30, ge=1, description="steps between checkpoints")
     seed: int = Field(0, ge=0, description="seed of the schedule and of sampling")
 
     @model_validator(mode="after")

@@ -11,11 +11,11 @@ class SftParams(Tracked):
     model: str | None = Field(
         None, description="HF model folder or hub name to start from; none: a small one made here"
     )
-    hidden: int = Field(160, ge=16, description="width of the small model")
+    hidden: int = Field(128, ge=16, description="width of the small model")
     layers: int = Field(4, ge=1, description="layers of the small model")
     heads: int = Field(4, ge=1, description="attention heads of the small model; must divide its width")
     vocabulary: int = Field(1024, ge=300, description="tokens of the small model's own tokenizer")
-    max_steps: int = Field(1200, ge=1, description="optimizer steps at most")
+    max_steps: int = Field(1000, ge=1, description="optimizer steps at most")
     max_epochs: float = Field(8, gt=0, description="passes over the data at most")
     max_tokens: int | None = Field(
         2_500_000, ge=1, description="tokens to train on at most, padding aside: what bounds a run on long texts"
