@@ -22,6 +22,7 @@ from transformers import (
     LlamaForSequenceClassification,
     PreTrainedModel,
     PreTrainedTokenizerFast,
+    PrinterCallback,
     TrainerCallback,
 )
 from trl import GRPOConfig, GRPOTrainer
@@ -172,6 +173,7 @@ def bare(
         reward_processing_classes=[None, tokenizer],
         callbacks=[Clock()],
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
     return ends
 
