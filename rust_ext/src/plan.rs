@@ -46,7 +46,7 @@ impl Stratum {
 /// tuned for the coverage of rows.
 const NORMAL_SHARE: f64 = 0.05;
 const PREFIX_SHARE: f64 = 0.15;
-const GROWTH_SHARE: f64 = 0.60;
+const GROWTH_SHARE: f64 = 0.70;
 const SHORTEST_PREFIX: usize = 3;
 const LONGEST_PREFIX: usize = 6;
 /// Draws of a size that may find the stratum empty, before another stratum is taken.

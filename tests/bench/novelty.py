@@ -137,8 +137,8 @@ def quality(path: Path) -> None:
         seconds = time.process_time() - begun
         more = (ENSEMBLE - 1) / params.seeds
         print(
-            f"ten experiments × {params.seeds} seeds, {dtype}: {seconds:.0f} CPU s (bar 90); with the networks that the "
-            f"other seeds' ensembles need besides {(1 + more) * seconds:.0f}",
+            f"ten experiments × {params.seeds} seeds, {dtype}: {seconds:.0f} CPU s (bar 90); with the networks that "
+            f"ensembles need besides {(1 + more) * seconds:.0f}",
             flush=True,
         )
         auroc[f"deep, ensemble of {ENSEMBLE}, {dtype}"] = [near_auroc(made.judged, np.mean(deep, axis=0), near)]
