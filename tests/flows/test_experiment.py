@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pytest
@@ -12,10 +12,15 @@ from flows.cli import _from_earlier_runs
 from flows.experiment import experiment
 from flows.kat import kat
 from flows.params import ExperimentParams, KatParams
+from tasks.policy.params import Arm
 from tests.flows.test_kat import TINY
 
-SMALL: dict[str, Any] = {name: of for name, of in TINY.items() if name != "map"} | {"seeds": 2}
-ARMS = ("uniform", "density", "placebo")
+ARMS = get_args(Arm)
+SMALL: dict[str, Any] = {name: of for name, of in TINY.items() if name != "map"} | {
+    "seeds": 2,
+    "arms": list(ARMS),
+    "rnd": {"epochs": 2},
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +57,16 @@ def test_seeds_differ_and_the_placebo_is_as_uneven_as_density(made: Path) -> Non
     }
     assert of["placebo"].sort().to_list() == pytest.approx(of["density"].sort().to_list())
     assert of["placebo"].to_list() != pytest.approx(of["density"].to_list())
+    assert of["density-by-novelty"].to_list() != pytest.approx(of["density"].to_list())
+
+
+def test_an_arm_is_drawn_by_its_own_weights(made: Path) -> None:
+    out = made / "data/out/experiment"
+    weights = pl.read_parquet(out / "weights_by_novelty.parquet")
+    drawn = pl.read_parquet(out / "arms/density-by-novelty/seed-0/schedule.parquet").join(weights, on="id")
+    assert (drawn["expected"] / drawn["expected"].sum()).to_list() == pytest.approx(
+        (drawn["weight"] / drawn["weight"].sum()).to_list()
+    )
 
 
 def test_the_comparison_is_over_both_seeds_and_claims_nothing(made: Path) -> None:
@@ -61,7 +76,7 @@ def test_the_comparison_is_over_both_seeds_and_claims_nothing(made: Path) -> Non
     primary = comparison["contrasts"]["density-placebo"]["distinct_correct"]
     assert {"difference", "low", "high", "sign_flip_p", "equivalence"} <= set(primary)
     assert len(primary["by_seed"]) == 2
-    assert set(comparison["schedule"]["placebo"]) == {"ess", "chi_square", "p"}
+    assert set(comparison["schedule"]["placebo"]) == {"ess", "chi_square", "p", "furthest"}
     report = (made / "data/out/experiment/report.md").read_text()
     assert "cannot fall below p = 0.5" in report
     for picture in ("forest.svg", "training.svg"):
