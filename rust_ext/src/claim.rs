@@ -55,7 +55,7 @@ impl SplitShares {
 pub struct Word(pub u64);
 
 const IS_ROW: u64 = 1;
-/// The word after this one is of its next term: there is one.
+/// The term has a next one; of a row it is the word after this one.
 const HAS_NEXT: u64 = 2;
 const SPLIT_SHIFT: u32 = 2;
 const FLAGS: u64 = 15;
@@ -64,8 +64,12 @@ impl Word {
     fn is_row(self) -> bool {
         self.0 & IS_ROW != 0
     }
-    pub fn has_next(self) -> bool {
+    fn has_next(self) -> bool {
         self.0 & HAS_NEXT != 0
+    }
+    /// Whether deciding it looks at the word after it.
+    pub fn needs_next(self) -> bool {
+        self.is_row() && self.has_next()
     }
     fn is_train(self) -> bool {
         (self.0 & FLAGS) >> SPLIT_SHIFT == Split::Train as u64

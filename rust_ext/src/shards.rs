@@ -116,7 +116,7 @@ fn take_words(rest: &mut &[u8]) -> Option<Vec<Word>> {
     let count = take_u64(rest)? as usize;
     let bytes = take(rest, count.checked_mul(8)?)?;
     let words: Vec<Word> = bytes.chunks_exact(8).map(|w| Word(u64::from_le_bytes(w.try_into().expect("eight bytes")))).collect();
-    let ends = words.last().is_none_or(|last| !last.has_next());
+    let ends = words.last().is_none_or(|last| !last.needs_next());
     ends.then_some(words)
 }
 
