@@ -283,10 +283,13 @@ def publish(artifact: Artifact, target: Path, copy: Callable[..., object] = shut
 
 
 def require_writable(folder: Path) -> None:
-    """Raise InputError where results could not be put into a folder: before the work, not after hours of it."""
+    """Raise InputError where results could not be put into a folder: before the work, not after hours of it.
+
+    The folder itself need not be there, and is not made.
+    """
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise InputError(

@@ -22,16 +22,17 @@ def answer(comparison: Mapping[str, Any]) -> str:
         return f"**Not decided**: {metric} is defined for no prompt."
     told = f"{metric}, {between_arms(list(comparison['arms']))[name]}: {_interval(of)}"
     seeds, p, same = comparison["seeds"], of["sign_flip_p"], of["equivalence"]
+    few = ""
+    if seeds < FEWEST_SEEDS:
+        few = (
+            f". With {seeds} paired {_seeds(seeds)} the exact sign-flip test cannot fall below p = {2 / 2**seeds:.3g}, "
+            f"so no difference between arms can be called significant; {FEWEST_SEEDS} seeds are the least that can"
+        )
     if p is None:
-        return f"**Not decided**: {metric} is the same for every answer of every arm."
+        return f"**Not decided**: {metric} is the same for every answer of every arm{few}."
     margin = f"δ = {same['delta']:.3f} ({DELTA:g} standard deviations of the SFT model over prompts)"
     tests = f"sign-flip p = {p:.3g}, equivalence p = {_number(same['p'])} at {margin}"
-    figures = f"{told}, {tests}, {seeds} paired {_seeds(seeds)}"
-    if seeds < FEWEST_SEEDS:
-        figures += (
-            f". With {seeds} the exact sign-flip test cannot fall below p = {2 / 2**seeds:.3g}, so no difference "
-            f"between arms can be called significant; {FEWEST_SEEDS} seeds are the least that can"
-        )
+    figures = f"{told}, {tests}, {seeds} paired {_seeds(seeds)}{few}"
     if p <= SIGNIFICANT:
         verdict = "Yes: it raises diversity" if of["difference"] > 0 else "No: it lowers diversity"
         return f"**{verdict}**{', by less than δ' if same['holds'] else ''}. {figures}."

@@ -23,6 +23,7 @@ from tasks.artifact import (
     new_artifact,
     publish,
     published_names,
+    require_writable,
 )
 from tasks.errors import ArtifactError, InputError
 
@@ -274,3 +275,12 @@ def test_only_what_runs_published_is_called_an_earlier_runs(data_folder: Path, t
     assert published_names(tmp_path / "out") == {"weights.txt", "older.txt"}
     (tmp_path / "out/older.txt").unlink()
     assert published_names(tmp_path / "out") == {"weights.txt"}
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work_and_no_folder_is_made(tmp_path: Path) -> None:
+    require_writable(tmp_path / "new" / "deep")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/none")):
+        with pytest.raises(InputError, match=f"{place} cannot be written"):
+            require_writable(place)
