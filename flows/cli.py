@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ NO_SPACE = os.strerror(errno.ENOSPC)
 def run(flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequence[str] | None = None) -> NoReturn:
     """Run a flow on flags, print where each result lies, and exit: 0 done, 1 failed, 2 bad flags."""
     checked = parse(params, sys.argv[1:] if argv is None else argv, program=f"python -m flows.{_name(flow)}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for console in logging.getLogger().handlers:
         console.addFilter(_is_news)
     try:

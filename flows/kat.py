@@ -24,7 +24,7 @@ from tasks.embed.task import embedding_model
 from tasks.novelty.task import judge_prompts
 from tasks.pairs.task import collect_pairs, needs_terms, resolve_sources
 from tasks.policy.params import Arm, PolicyParams
-from tasks.policy.task import train_policy
+from tasks.policy.task import stop_training, train_policy
 from tasks.prompt_map.task import draw_prompt_map
 from tasks.prompts.task import unique_prompts
 from tasks.reward.task import train_reward_model
@@ -80,8 +80,9 @@ def prepared(p: MainParams) -> Generator[tuple[str, dict[str, Artifact]], None, 
     weighed = {name: density.part(name) for name in ("weights.parquet", "sampled_ids.txt", "density.md")}
     by_novelty = None
     if "density-by-novelty" in p.arms:
-        by_novelty = weigh_by_density(embeddings, prompts, p.density, judge_prompts(embeddings, p.rnd))
-        weighed["weights_by_novelty.parquet"] = by_novelty.part("weights.parquet")
+        scores = judge_prompts(embeddings, p.rnd)
+        by_novelty = weigh_by_density(embeddings, prompts, p.density, scores)
+        weighed |= {"novelty_scores.parquet": scores, "weights_by_novelty.parquet": by_novelty.part("weights.parquet")}
     yield "density", weighed
 
     reward = train_reward_model(pairs, sft, p.reward)
@@ -123,9 +124,12 @@ def in_turn(arms: list[Arm], runs: list[PolicyParams], made: Prepared) -> list[A
 def at_once(arms: list[Arm], runs: list[PolicyParams], made: Prepared) -> list[Artifact]:
     """As many policies at once as the runner has threads; each trains in a process of its own."""
     weights = [made.weights(arm) for arm in arms]
-    return train_policy.map(
-        arms, unmapped(made.prompts), weights, unmapped(made.sft), unmapped(made.reward), runs
-    ).result()
+    policies = train_policy.map(arms, unmapped(made.prompts), weights, unmapped(made.sft), unmapped(made.reward), runs)
+    try:
+        return policies.result()
+    except BaseException:
+        stop_training()
+        raise
 
 
 def compared(made: Prepared, policies: dict[str, list[Artifact]], runs: list[PolicyParams], p: MainParams) -> Artifact:

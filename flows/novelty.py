@@ -12,10 +12,10 @@ from prefect.logging import get_run_logger
 from flows.cli import publish_contents, run
 from flows.embed import embedded
 from flows.params import NoveltyFlowParams
-from tasks.artifact import Artifact, external, publish
+from tasks.artifact import Artifact, external, publish, require_writable
 from tasks.embed.params import EmbedParams
 from tasks.embed.task import embedding_model, embedding_model_if_reachable
-from tasks.novelty.params import ENCODERS, Experiment, NoveltyParams, View, read_experiments
+from tasks.novelty.params import ENCODERS, STAND_IN, Experiment, NoveltyParams, View, read_experiments
 from tasks.novelty.task import (
     compare_batches,
     evaluate_experiments,
@@ -32,13 +32,15 @@ from tasks.novelty.task import (
 @flow(name="novelty", flow_run_name="novelty to {params.until}, {params.seeds} seeds")
 def novelty(params: NoveltyFlowParams) -> dict[str, Path]:
     """Train random networks on stored vectors, and measure how well they and others tell what is new."""
+    require_writable(params.out)
     if params.compare:
         return compared(params)
-    experiments = read_experiments(params.experiments)
-    rows = max(one.num_train_samples for one in experiments)
+    wanted = read_experiments(params.experiments)
+    rows = max(one.num_train_samples for one in wanted)
     split = split_problems(external(params.data), rows, params.novelty)
-    encoders, notes = found_encoders({one.encoder_name for one in experiments})
-    vectors = {view: encoded(split, view, encoders) for view in dict.fromkeys(one.view for one in experiments)}
+    used, models, notes = found_encoders({one.encoder_name for one in wanted})
+    experiments = [one.model_copy(update={"encoder_name": used[one.encoder_name]}) for one in wanted]
+    vectors = {view: encoded(split, view, models) for view in dict.fromkeys(one.view for one in experiments)}
     published = {
         name: publish(split.part(name), params.out / name)
         for name in ("known.parquet", "judged.parquet", "problems.parquet")
@@ -56,26 +58,28 @@ def novelty(params: NoveltyFlowParams) -> dict[str, Path]:
     return published | publish_contents(made, params.out)
 
 
-def found_encoders(names: set[str]) -> tuple[dict[str, tuple[str, Artifact]], list[str]]:
-    """By name, what encodes: where the hub that has one of ENCODERS cannot be reached, MiniLM, and that is said."""
-    found: dict[str, tuple[str, Artifact]] = {}
+def found_encoders(names: set[str]) -> tuple[dict[str, str], dict[str, Artifact], list[str]]:
+    """What encodes for each name, the models of these, and notes: MiniLM stands in for what no hub gives."""
+    used: dict[str, str] = {}
+    models: dict[str, Artifact] = {}
     notes = []
     for name in sorted(names):
         wanted = ENCODERS.get(name, name)
         model = embedding_model_if_reachable(EmbedParams(encoder=wanted)) if name in ENCODERS else None
-        encoder = "minilm" if name in ENCODERS and model is None else wanted
-        found[name] = encoder, model or embedding_model(EmbedParams(encoder=encoder), {})
-        if encoder != wanted:
+        used[name] = name
+        if name in ENCODERS and model is None:
+            used[name] = STAND_IN
             notes.append(f"{name} ({wanted}) cannot be reached: minilm stands in for it.")
             get_run_logger().warning(notes[-1])
-    return found, notes
+        models[used[name]] = model or embedding_model(EmbedParams(encoder=used[name]), {})
+    return used, models, notes
 
 
-def encoded(split: Artifact, view: View, encoders: dict[str, tuple[str, Artifact]]) -> Artifact:
+def encoded(split: Artifact, view: View, models: dict[str, Artifact]) -> Artifact:
     """Vectors of all rows of the split, from the store where they are there."""
-    encoder, model = encoders[view.encoder_name]
     texts = texts_of(split, view.concat_problem_answer)
-    return embedded(texts, model, EmbedParams(encoder=encoder, normalize=view.normalize_embeddings))
+    encoder = ENCODERS.get(view.encoder_name, view.encoder_name)
+    return embedded(texts, models[view.encoder_name], EmbedParams(encoder=encoder, normalize=view.normalize_embeddings))
 
 
 def trained(
@@ -90,6 +94,9 @@ def trained(
     for group in groups:
         embeddings = [vectors[one.experiment.view] for one in group.values()]
         made.append(train_networks(list(group.values()), list(group), embeddings, split, params.numbers))
+        for key, one in planned:
+            if key in group:
+                get_run_logger().info("experiment %s seed %d done", one.experiment.name, one.seed)
     get_run_logger().info("made %d, reused %d", sum(map(len, groups)), len(known))
     return keys, [*dict.fromkeys(known.values()), *made]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.prompting import prompt_ids
 
@@ -32,12 +32,22 @@ def sample_completions(
     batch_tokens: int = 65_536,
     progress: Callable[[float], None] = lambda share: None,
 ) -> list[list[Completion]]:
-    """k completions of each prompt at a temperature, without top-k or top-p cuts.
+    """k completions of each prompt at a temperature, without top-k or top-p cuts, to the tokenizer's end token.
+
+    A folder's own generation_config (penalties, cuts, other end tokens) does not count, as it does not in training.
 
     Returns [len(prompts)][k]. Prompts are sorted by length into batches of at most batch_rows rows and batch_tokens
     padded tokens, but one prompt at least; the same arguments give the same completions on one machine.
     """
     model.eval()
+    model.generation_config = GenerationConfig(
+        do_sample=True,
+        temperature=temperature,
+        top_k=0,
+        top_p=1.0,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     torch.manual_seed(seed)
     encoded = [prompt_ids(prompt, tokenizer) for prompt in prompts]
     order = sorted(range(len(prompts)), key=lambda i: (len(encoded[i]), i))
@@ -47,16 +57,7 @@ def sample_completions(
         longest = [len(encoded[i]) + max_new_tokens for i in order[done : done + max(1, batch_rows // k)]]
         batch = order[done : done + max(1, sum(k * n * length <= batch_tokens for n, length in enumerate(longest, 1)))]
         padded = tokenizer.pad({"input_ids": [encoded[i] for i in batch]}, padding_side="left", return_tensors="pt")
-        made = model.generate(
-            **padded.to(model.device),
-            do_sample=True,
-            temperature=temperature,
-            top_k=0,
-            top_p=1.0,
-            num_return_sequences=k,
-            max_new_tokens=max_new_tokens,
-            pad_token_id=tokenizer.pad_token_id,
-        )
+        made = model.generate(**padded.to(model.device), num_return_sequences=k, max_new_tokens=max_new_tokens)
         answers = made[:, padded["input_ids"].shape[1] :]
         texts = tokenizer.batch_decode(answers, skip_special_tokens=True)
         said = [

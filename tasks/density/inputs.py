@@ -38,7 +38,13 @@ def read_scores(path: Path, ids: Sequence[str]) -> NDArray[np.float64]:
 
     Raises InputError where an id has none, or one that no weight can be made of.
     """
-    table = read_table(path, {"id": pl.String, "score": pl.Float64}).unique("id", keep="none")
+    table = read_table(path, {"id": pl.String, "score": pl.Float64})
+    repeated = table.filter(pl.col("id").is_duplicated() & pl.col("id").is_in(pl.Series(ids).implode()))["id"]
+    if len(repeated):
+        raise InputError(
+            f"{path} has {repeated.n_unique()} ids on several rows, the first {repeated[0]!r}: which score counts? "
+            "Each prompt needs one row."
+        )
     found = pl.DataFrame({"id": ids}, schema={"id": pl.String}).join(table, on="id", how="left", maintain_order="left")
     bad = found.filter(~(pl.col("score").is_finite() & (pl.col("score") > 0)).fill_null(False))
     if len(bad):

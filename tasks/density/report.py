@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from tasks.density.neighbours import Density
 from tasks.density.params import DensityParams
@@ -17,15 +18,22 @@ BINS = 20
 BAR = 40
 
 
-def density_report(ids: list[str], density: Density, weighting: Weighting, params: DensityParams) -> dict[str, Any]:
-    """What was done and what came out, as JSON. ids: n."""
+def density_report(
+    ids: list[str],
+    density: Density,
+    weighting: Weighting,
+    params: DensityParams,
+    instead: NDArray[np.float64] | None = None,
+) -> dict[str, Any]:
+    """What was done and what came out, as JSON. ids: n.  instead: [n], what weighed in the place of density."""
     values = density.values
-    by_rarity = np.lexsort((np.array(ids), values))
+    by_rarity = np.lexsort((np.array(ids), values if instead is None else instead))
     low, middle, high = (float(np.quantile(values, q)) for q in (0.1, 0.5, 0.9))
     counts, edges = np.histogram(values, bins=BINS)
     weight, _ = np.histogram(values, bins=edges, weights=weighting.weight)
     return {
         "n": len(ids),
+        "weighed_by": "density" if instead is None else "scores",
         "k": min(params.k, max(0, len(ids) - 1)),
         "search": asdict(density.search),
         "alpha": weighting.alpha,
@@ -82,10 +90,13 @@ def density_page(report: dict[str, Any], by_source: list[dict[str, Any]], texts:
         found += f", {search['per_neighbour']} compared for each one; recall {search['recall']:.4f} on a sample"
     elif search["fell_back"]:
         found += f", for no faster search found {search['least_recall']:g} of the neighbours"
+    weighed = "density"
+    if report["weighed_by"] == "scores":
+        weighed = "median score / score"
     lines = [
         "# How dense the prompts lie",
         "",
-        f"{report['n']:,} prompts, {report['k']} nearest by cosine ({found}). Weights ∝ (floor + density)^-α with "
+        f"{report['n']:,} prompts, {report['k']} nearest by cosine ({found}). Weights ∝ (floor + {weighed})^-α with "
         f"α = {report['alpha']:.3g}: effective sample size {report['ess_share']:.2f} of the prompts, "
         f"{report['capped']} capped at {report['cap']:g} times the median.",
         "",

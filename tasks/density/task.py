@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import polars as pl
 
 from tasks.artifact import Artifact, new_artifact
@@ -17,8 +18,8 @@ def weigh_by_density(
 ) -> Artifact:
     """Give every prompt a sampling weight, the rarer the heavier.
 
-    prompts: texts and sources for the report.  scores: id and score of each, higher is rarer: they weigh in the place
-    of density, such as scores of novelty.
+    prompts: texts and sources for the report.  scores: id and score of each, higher is rarer, in any unit: the median
+    score over them weighs in the place of density.
     Returns a folder: weights.parquet, sampled_ids.txt, report.json, density.md.
     """
     from tasks.density.inputs import check_ids, check_texts, read_scores
@@ -39,15 +40,20 @@ def weigh_by_density(
         )
     if density.search.fell_back:
         log_line("no faster search found %s of the neighbours: each was compared with every other", params.least_recall)
+    if scores is None:
+        rarity = density.values
+    else:
+        given = read_scores(scores.path, ids)
+        rarity = np.median(given) / given
     weighting = solve_weights(
-        density.values if scores is None else 1 / read_scores(scores.path, ids),
+        rarity,
         target_ess=params.target_ess,
         floor=params.floor,
         max_ratio=params.max_ratio,
         alpha=params.alpha,
     )
     drawn = weighted_sample(weighting.weight, budget, params.seed)
-    report = density_report(ids, density, weighting, params)
+    report = density_report(ids, density, weighting, params, None if scores is None else rarity)
     weights = pl.DataFrame({"id": ids, "density": density.values, "weight": weighting.weight}, schema=WEIGHTS)
     by_source = source_rows(texts, weights) if texts is not None else []
     named = dict(texts.select("id", "prompt").iter_rows()) if texts is not None else {}

@@ -34,7 +34,7 @@ class Training:
 
     settings: list[dict[str, Any]]  # of each arm's first seed
     logs: dict[str, list[list[dict[str, float]]]]  # by seed
-    schedule: dict[str, dict[str, float]]
+    schedule: dict[str, dict[str, float | None]]
     at_the_end: dict[str, dict[str, float | None]]
 
 
@@ -67,32 +67,34 @@ def read_training(arms: Sequence[str], policies: Sequence[Artifact]) -> Training
         settings=[json.loads((of[0].path / "settings.json").read_text()) for of in by_arm.values()],
         logs=logs,
         schedule={
-            arm: _means([schedule_figures(pl.read_parquet(made.path / "schedule.parquet")) for made in of])
+            arm: schedule_figures([pl.read_parquet(made.path / "schedule.parquet") for made in of])
             for arm, of in by_arm.items()
         },
         at_the_end={arm: _means([_end(log) for log in of]) for arm, of in logs.items()},
     )
 
 
-def schedule_figures(schedule: pl.DataFrame) -> dict[str, float]:
+def schedule_figures(schedules: Sequence[pl.DataFrame]) -> dict[str, float | None]:
     """How uneven the expected draws are, and how far from them those seen.
 
-    schedule: expected and seen for each prompt.
-    Returns ess, the effective sample size of the expectations over their number; chi_square, Pearson's Σ(seen −
-    expected)²/expected over cells of prompts of like expectation, each of LEAST_EXPECTED draws at least; p, that of
-    independent draws, from which systematic ones depart to neither side; furthest, the largest |seen − expected| of a
-    prompt, which in systematic draws lies below 1.
+    schedules: of each seed, expected and seen for each prompt.
+    Returns ess, the mean effective sample size of the expectations over their number; chi_square, the sum of Pearson's
+    (seen − expected)²/expected over all seeds' cells, which are prompts of like expectation, LEAST_EXPECTED draws at
+    least; p, that of independent draws (None with one cell a seed): systematic ones keep closer, so it is seldom small;
+    furthest, the largest |seen − expected| of a prompt, which in systematic draws lies below 1.
     """
-    by_weight = schedule.sort("expected", descending=True)
-    expected, seen = by_weight["expected"].to_numpy(), by_weight["seen"].to_numpy()
-    meant, met = _cells(expected, seen)
-    statistic = float(((met - meant) ** 2 / meant).sum())
-    return {
-        "ess": float(expected.sum() ** 2 / (expected**2).sum() / len(expected)),
-        "chi_square": statistic,
-        "p": float(chi2.sf(statistic, max(1, len(meant) - 1))),
-        "furthest": float(np.abs(seen - expected).max()),
-    }
+    statistic, degrees = 0.0, 0
+    ess, furthest = [], []
+    for schedule in schedules:
+        by_weight = schedule.sort("expected", descending=True)
+        expected, seen = by_weight["expected"].to_numpy(), by_weight["seen"].to_numpy()
+        meant, met = _cells(expected, seen)
+        statistic += float(((met - meant) ** 2 / meant).sum())
+        degrees += len(meant) - 1
+        ess.append(float(expected.sum() ** 2 / (expected**2).sum() / len(expected)))
+        furthest.append(float(np.abs(seen - expected).max()))
+    p = float(chi2.sf(statistic, degrees)) if degrees else None
+    return {"ess": mean(ess), "chi_square": statistic, "p": p, "furthest": max(furthest)}
 
 
 def _cells(expected: Doubles, seen: Doubles) -> tuple[Doubles, Doubles]:

@@ -8,12 +8,16 @@ from tasks.diversity.intervals import SIGNIFICANT
 
 BAND = (0.2, 0.8)
 CHANCE = 0.5
+NOVELTY = "density-by-novelty"
 FEWEST_SEEDS = 6
 MOST_CUT = 0.2
 
 
 def answer(comparison: Mapping[str, Any]) -> str:
-    """What can be said of the primary contrast: yes, no, no difference, or not decided."""
+    """What can be said of the primary contrast: yes, no, no difference, or not decided.
+
+    Tests flip whole seeds and take the prompts as they are; the interval covers both. Both must say so.
+    """
     name, metric = comparison["primary"]["contrast"], comparison["primary"]["metric"]
     if name is None:
         return "**Not asked**: the question needs the arms density and placebo, or density and uniform."
@@ -29,15 +33,22 @@ def answer(comparison: Mapping[str, Any]) -> str:
             f"so no difference between arms can be called significant; {FEWEST_SEEDS} seeds are the least that can"
         )
     if p is None:
-        return f"**Not decided**: {metric} is the same for every answer of every arm{few}."
+        return f"**Not decided**: {metric} is the same for every prompt in both arms{few}."
     margin = f"δ = {same['delta']:.3f} ({DELTA:g} standard deviations of the SFT model over prompts)"
     tests = f"sign-flip p = {p:.3g}, equivalence p = {_number(same['p'])} at {margin}"
     figures = f"{told}, {tests}, {seeds} paired {_seeds(seeds)}{few}"
-    if p <= SIGNIFICANT:
+    differs = p <= SIGNIFICANT and not of["low"] <= 0 <= of["high"]
+    within = same["holds"] and -same["delta"] <= of["low"] and of["high"] <= same["delta"]
+    if differs:
         verdict = "Yes: it raises diversity" if of["difference"] > 0 else "No: it lowers diversity"
-        return f"**{verdict}**{', by less than δ' if same['holds'] else ''}. {figures}."
-    if same["holds"]:
+        return f"**{verdict}**{', by less than δ' if within else ''}. {figures}."
+    if within:
         return f"**No difference larger than δ**. {figures}."
+    if p <= SIGNIFICANT or same["holds"]:
+        return (
+            f"**Not decided**: what the tests show of these prompts the interval, which is of others too, does not. "
+            f"{figures}."
+        )
     return f"**Not decided**: neither a difference nor its absence is shown. {figures}."
 
 
@@ -153,12 +164,13 @@ def write_report(
         "",
         *_table([{name: str(value) for name, value in row.items()} for row in settings]),
         "",
-        "What the trainer logged, means over the last fifth of the steps:",
+        "What the trainer logged, means over the last fifth of the steps; tokens of the whole run, prompts among them:",
         "",
         *_table(_figure_rows(comparison["training"])),
         "",
         "Draws against what the weights ask for (ess: effective sample size of the expectations, over prompts; "
-        "chi_square and p: over cells of five draws or more; furthest: the prompt drawn most besides its weight):",
+        "chi_square and p: all seeds, over cells of five draws or more; furthest: the prompt drawn most besides its "
+        "weight):",
         "",
         *_table(_figure_rows(comparison["schedule"])),
         "",
@@ -180,6 +192,8 @@ def write_report(
         "so its weight can lie below 1:",
         "",
         *_table(_weight_rows(comparison)),
+        "",
+        *(["placebo permutes these; density-by-novelty has others, of another spread."] if NOVELTY in trained else []),
         "",
         "## Measures",
         "",
@@ -222,8 +236,8 @@ def least_holm_p(comparison: Mapping[str, Any], contrast: str) -> str:
     tests = sum(of.get("holm_p") is not None for of in comparison["contrasts"][contrast].values())
     least = min(1.0, tests * 2 / 2 ** comparison["seeds"])
     return (
-        f"{tests} measures are corrected for their number; with {comparison['seeds']} {_seeds(comparison['seeds'])} "
-        f"none of their p values can fall below {least:.3g}"
+        f"{tests} measures of this contrast are corrected for their number; with {comparison['seeds']} "
+        f"{_seeds(comparison['seeds'])} none of their p values can fall below {least:.3g}"
         f"{', so they describe and cannot show' if least > SIGNIFICANT else ''}."
     )
 

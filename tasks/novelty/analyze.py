@@ -76,7 +76,8 @@ def analyze_and_visualize(
     novelty.parquet holds id, score (a rank) of the tested rows by the first experiment's default detector, as do the
     pictures of single rows, with seed 0.
     """
-    results = results_table(batch.judged, batch.said)
+    encoders = {one.name: one.encoder_name for one in batch.experiments}
+    results = results_table(batch.judged, batch.said, encoders)
     found = summary(batch.judged, batch.said, batch.experiments, resamples=resamples, seed=seed)
     first = batch.experiments[0].name
     detector = found[first]["default_detector"] or FALLBACK

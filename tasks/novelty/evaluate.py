@@ -1,7 +1,6 @@
 """How well scores tell novel rows from known ones, with intervals that resample both kinds."""
 
 from collections.abc import Mapping, Sequence
-from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ def figures(known: Doubles, novel: Doubles) -> dict[str, float]:
     ones reach. known, novel: scores [n], [m]."""
     truth = np.r_[np.zeros(len(known)), np.ones(len(novel))]
     scores = np.r_[known, novel]
-    false, true, _ = roc_curve(truth, scores)
+    false, true, _ = roc_curve(truth, scores, drop_intermediate=False)
     return {
         "auroc": float(roc_auc_score(truth, scores)),
         "aupr": float(average_precision_score(truth, scores)),
@@ -32,41 +31,55 @@ class Resampling:
         rng = np.random.default_rng(seed)
         self.counts = _counts(rng, known, resamples), _counts(rng, novel, resamples)
 
-    def aurocs(self, known: Doubles, novel: Doubles) -> Doubles:
-        """The AUROC in each resample, [resamples]: Mann and Whitney's U over all pairs, a tie one half."""
+    def figures(self, known: Doubles, novel: Doubles) -> dict[str, Doubles]:
+        """`figures` of each resample, [resamples]."""
         scores = np.r_[known, novel]
-        order = np.argsort(scores, kind="stable")
+        order = np.argsort(-scores, kind="stable")
         tied = np.r_[0, np.flatnonzero(np.diff(scores[order])) + 1]
-        of_known, of_novel = (np.zeros((len(self.counts[0]), len(scores)), dtype=np.float32) for _ in range(2))
-        of_known[:, order.argsort()[: len(known)]] = self.counts[0]
-        of_novel[:, order.argsort()[len(known) :]] = self.counts[1]
+        false, true = (np.zeros((len(self.counts[0]), len(scores)), dtype=np.float32) for _ in range(2))
+        false[:, order.argsort()[: len(known)]] = self.counts[0]
+        true[:, order.argsort()[len(known) :]] = self.counts[1]
         if len(tied) < len(scores):
-            of_known, of_novel = (np.add.reduceat(of, tied, axis=1) for of in (of_known, of_novel))
-        below = np.cumsum(of_known, axis=1) - 0.5 * of_known
-        return np.einsum("rn,rn->r", below, of_novel, dtype=np.float64) / (len(known) * len(novel))
+            false, true = (np.add.reduceat(of, tied, axis=1) for of in (false, true))
+        false_above, true_above = (np.cumsum(of, axis=1) for of in (false, true))
+        above = len(known) - false_above + 0.5 * false
+        enough = (true_above >= np.float32(TRUE_POSITIVES * len(novel) - 1e-3)).argmax(axis=1)
+        precision = true_above / np.maximum(true_above + false_above, 1)
+        return {
+            "auroc": np.einsum("rn,rn->r", above, true, dtype=np.float64) / (len(known) * len(novel)),
+            "aupr": np.einsum("rn,rn->r", precision, true, dtype=np.float64) / len(novel),
+            "fpr95": false_above[np.arange(len(enough)), enough].astype(np.float64) / len(known),
+        }
 
 
 def intervals(
     scores: Mapping[str, Sequence[tuple[Doubles, Doubles]]], reference: str, resamples: int, seed: int
-) -> dict[str, dict[str, Any]]:
-    """For each detector its AUROC, a mean over seeds, with a 95 % interval, and that of its difference to the
-    reference's.
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Detector → auroc, aupr, fpr95 → {mean (over seeds), low, high, difference (to the reference's), difference_low,
+    difference_high}, 95 % intervals.
 
     scores: by detector, for each seed, the scores of known rows [n] and of novel ones [m], the rows the same for all.
     """
     known, novel = scores[reference][0]
     resampling = Resampling(len(known), len(novel), resamples, seed)
-    drawn = {name: np.mean([resampling.aurocs(*one) for one in of], axis=0) for name, of in scores.items()}
-    whole = {name: mean(figures(*one)["auroc"] for one in of) for name, of in scores.items()}
+    drawn = {name: _means([resampling.figures(*one) for one in of]) for name, of in scores.items()}
+    whole = {name: _means([figures(*one) for one in of]) for name, of in scores.items()}
     return {
         name: {
-            "auroc": whole[name],
-            **_interval("", drawn[name]),
-            "difference": whole[name] - whole[reference],
-            **_interval("difference_", drawn[name] - drawn[reference]),
+            figure: {
+                "mean": float(mean),
+                **_interval("", drawn[name][figure]),
+                "difference": float(mean - whole[reference][figure]),
+                **_interval("difference_", drawn[name][figure] - drawn[reference][figure]),
+            }
+            for figure, mean in whole[name].items()
         }
         for name in scores
     }
+
+
+def _means(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: np.mean([row[name] for row in rows], axis=0) for name in rows[0]}
 
 
 def _interval(prefix: str, values: Doubles) -> dict[str, float]:

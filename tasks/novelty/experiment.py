@@ -11,8 +11,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tasks.artifact import require_writable
+from tasks.errors import InputError
 from tasks.novelty.evaluate import figures
-from tasks.novelty.params import Experiment, Member, View
+from tasks.novelty.params import Member, View, as_experiment
 from tasks.novelty.rnd import Dtype, Layers, RNDModule, test_rnd, train_rnd
 from tasks.novelty.vectors import check_sizes, known_and_judged
 from tasks.tables import Floats
@@ -107,21 +109,35 @@ def run_rnd_experiment_precomputed(
     Returns losses by epoch, and auroc, aupr and fpr95 for each novel set; written to save_dir/rnd.json where given.
     Raises InputError for parameters, rows or vectors that cannot be used.
     """
-    experiment = Experiment(
-        name="rnd",
-        num_train_samples=num_train_samples,
-        encoder_name=encoder_name,
-        num_epochs=num_epochs,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        target_layers=target_layers,
-        predictor_layers=predictor_layers,
-        normalize_embeddings=normalize_embeddings,
-        concat_problem_answer=concat_problem_answer,
+    experiment = as_experiment(
+        "rnd",
+        {
+            "name": "rnd",
+            "num_train_samples": num_train_samples,
+            "encoder_name": encoder_name,
+            "num_epochs": num_epochs,
+            "learning_rate": learning_rate,
+            "batch_size": batch_size,
+            "target_layers": target_layers,
+            "predictor_layers": predictor_layers,
+            "normalize_embeddings": normalize_embeddings,
+            "concat_problem_answer": concat_problem_answer,
+        },
     )
     folder = Path(embeddings_dir)
-    known, judged = pl.read_parquet(folder / "known.parquet"), pl.read_parquet(folder / "judged.parquet")
     path = folder / "embeddings" / experiment.view.file
+    for needed in (folder / "known.parquet", folder / "judged.parquet", path):
+        if not needed.is_file():
+            raise InputError(
+                f"{needed} is not there. Encode with this encoder and these options first: python -m flows.novelty "
+                f"--until precompute --out {folder}."
+            )
+    known, judged = pl.read_parquet(folder / "known.parquet"), pl.read_parquet(folder / "judged.parquet")
+    if len(known) < num_train_samples:
+        raise InputError(
+            f"{folder} holds {len(known)} rows to learn, fewer than num_train_samples {num_train_samples}. Ask for "
+            "fewer, or precompute with an experiment that needs as many."
+        )
     ids = known["id"].head(num_train_samples).to_list(), judged["id"].to_list()
     learnt, asked = known_and_judged(path, *ids, normalize=normalize_embeddings)
     [trained] = train_members([Member(experiment=experiment, seed=seed)], [learnt], [asked], "float32")
@@ -131,6 +147,7 @@ def run_rnd_experiment_precomputed(
         "novel_sets": {name: figures(*of) for name, of in by_novel_set(judged, trained.scores).items()},
     }
     if save_dir is not None:
+        require_writable(Path(save_dir))
         Path(save_dir).mkdir(parents=True, exist_ok=True)
         (Path(save_dir) / "rnd.json").write_text(json.dumps(found, indent=1))
     return found

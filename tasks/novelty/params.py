@@ -17,6 +17,8 @@ ENCODERS = {
     "granite-small": "ibm-granite/granite-embedding-small-english-r2",
 }
 """Short names; minilm, any other name and any path are taken as they are."""
+STAND_IN = "minilm"
+"""For a short name whose model no hub gives."""
 
 
 class View(Params):
@@ -30,7 +32,8 @@ class View(Params):
     def file(self) -> str:
         """Under which its vectors are published."""
         answer = "-with-answer" if self.concat_problem_answer else ""
-        return f"{Path(self.encoder_name).name}{answer}{'' if self.normalize_embeddings else '-raw'}.parquet"
+        name = self.encoder_name.strip("/").replace("/", "--")
+        return f"{name}{answer}{'' if self.normalize_embeddings else '-raw'}.parquet"
 
 
 class Experiment(View):
@@ -125,21 +128,26 @@ def read_experiments(path: Path) -> list[Experiment]:
         raise InputError(
             f"{path} holds no list of experiments. Give entries with a name, and what differs from default."
         )
-    made = [_experiment(path, number, entry) for number, entry in enumerate(entries, 1)]
+    made = [
+        as_experiment(f"{path}: experiment {number}" + (f" ({entry['name']})" if _has_name(entry) else ""), entry)
+        for number, entry in enumerate(entries, 1)
+    ]
     names = [one.name for one in made]
     if again := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"{path} has two experiments named {again!r}, so their results could not be told apart.")
     return made
 
 
-def _experiment(path: Path, number: int, entry: Any) -> Experiment:
+def as_experiment(what: str, entry: Any) -> Experiment:
+    """An entry's experiment. Raises InputError, naming it as `what`, where it is none."""
     try:
         return Experiment.model_validate(entry)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"])) or "entry"
-        what = fault["msg"].removeprefix("Value error, ")
-        name = f" ({entry['name']})" if isinstance(entry, dict) and "name" in entry else ""
-        raise InputError(
-            f"{path}: experiment {number}{name}: {where}: {what}. Keys: {', '.join(Experiment.model_fields)}."
-        ) from None
+        said = fault["msg"].removeprefix("Value error, ")
+        raise InputError(f"{what}: {where}: {said}. Keys: {', '.join(Experiment.model_fields)}.") from None
+
+
+def _has_name(entry: Any) -> bool:
+    return isinstance(entry, dict) and "name" in entry

@@ -82,6 +82,8 @@ def _curves(rows: pl.DataFrame, experiment: str, detector: str) -> str:
             axes.fill_between(GRID, low, high, color=colour, alpha=0.2, linewidth=0)
     roc.set(xlabel="share of known rows called novel", ylabel="share of novel rows found", title=experiment)
     pr.set(xlabel="share of novel rows found", ylabel="share of what is called novel that is", title=detector)
+    for axes in (roc, pr):
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     roc.legend(frameon=False, fontsize=8, loc="lower right")
     return svg(figure)
 
@@ -93,7 +95,9 @@ def _roc(known: Doubles, novel: Doubles) -> Doubles:
 
 def _pr(known: Doubles, novel: Doubles) -> Doubles:
     precision, recall, _ = precision_recall_curve(np.r_[np.zeros(len(known)), np.ones(len(novel))], np.r_[known, novel])
-    return np.interp(GRID, recall[::-1], precision[::-1])
+    found, first = np.unique(recall[::-1], return_index=True)
+    best = np.maximum.reduceat(precision[::-1], first)
+    return np.interp(GRID, found, best)
 
 
 def _scatter(rows: pl.DataFrame, against: str, detector: str, *, logarithmic: bool = False) -> str:
@@ -116,12 +120,12 @@ def _forest(results: Mapping[str, Any]) -> str:
     for axes, novel_set in zip(each, sets, strict=True):
         for row, of in enumerate(results.values()):
             for at, detector in enumerate(("rnd", "rnd_ensemble", "gp_rnd", "knn_5")):
-                found = of["novel_sets"][novel_set][detector]
-                bars = [[found["auroc"] - found["low"]], [found["high"] - found["auroc"]]]
+                found = of["novel_sets"][novel_set][detector]["auroc"]
+                bars = [[found["mean"] - found["low"]], [found["high"] - found["mean"]]]
                 label = detector if row == 0 else None
                 y = row + 0.18 * (at - 1.5)
                 axes.errorbar(
-                    found["auroc"], y, xerr=np.abs(bars), fmt="o", markersize=3, color=COLOURS[at], label=label
+                    found["mean"], y, xerr=np.abs(bars), fmt="o", markersize=3, color=COLOURS[at], label=label
                 )
         axes.set_title(novel_set, fontsize=9)
         axes.set_xlabel("AUROC")

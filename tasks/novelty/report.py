@@ -17,6 +17,7 @@ TITLES = {
     "precomp_knn.svg": "Score against the distance to 5 neighbours",
     "precomp_experiments.svg": "All experiments",
 }
+LESS = "{difference:+.3f} [{difference_low:+.3f}, {difference_high:+.3f}]"
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;font-size:13px;margin:1rem 0}td,th{border:1px solid #ddd;padding:.25rem .5rem;"
@@ -66,8 +67,10 @@ def write_page(
     parts = [
         "<h1>How novel is what was not learnt?</h1>",
         *(f"<p><strong>{html.escape(note)}</strong></p>" for note in notes),
-        "<p>AUROC: how often a novel row scores above a known one that was held out; 0.5 is chance. Near sets are of "
-        "the known source's domain. Intervals resample test rows, 95 %; they do not cover which rows were learnt.</p>",
+        "<p>AUROC: how often a novel row scores above a known one that was held out; 0.5 is chance. AUPR: average "
+        "precision, novel rows being sought. FPR at 95 %: known rows called novel where 95 % of novel ones are found. "
+        "Near sets are of the known source's domain. Intervals resample test rows, 95 %; they do not cover which rows "
+        "were learnt. Seconds are of the wall, those of networks that train together shared.</p>",
         "<h2>Means over seeds</h2>",
         _table(mean_rows(results)),
         "<h2>Each novel set, with the difference to the distance to 5 neighbours</h2>",
@@ -85,13 +88,14 @@ def write_page(
 
 
 def comparison_rows(batches: Mapping[str, pl.DataFrame]) -> list[dict[str, Any]]:
-    """A row for each batch, experiment and detector: mean AUROC over seeds by novel set, and over all."""
+    """A row for each batch, experiment and detector: its encoder, mean AUROC over seeds by novel set, and over all."""
     rows = []
     for batch, results in batches.items():
-        for (experiment, detector), part in results.group_by("experiment", "detector", maintain_order=True):
+        each = results.group_by("experiment", "encoder", "detector", maintain_order=True)
+        for (experiment, encoder, detector), part in each:
             by_set = part.group_by("novel_set", maintain_order=True).agg(pl.mean("auroc"))
             found = dict(by_set.iter_rows())
-            rows.append({"batch": batch, "experiment": experiment, "detector": detector, **found})
+            rows.append({"batch": batch, "experiment": experiment, "encoder": encoder, "detector": detector, **found})
             rows[-1]["mean"] = mean(found.values())
     return rows
 
@@ -101,12 +105,18 @@ def _interval_rows(novel_sets: Mapping[str, Any]) -> list[dict[str, str]]:
         {
             "novel set": name,
             "detector": detector,
-            "AUROC": f"{found['auroc']:.3f} [{found['low']:.3f}, {found['high']:.3f}]",
-            "less knn_5": "{difference:+.3f} [{difference_low:+.3f}, {difference_high:+.3f}]".format_map(found),
+            "AUROC": _estimate(found["auroc"]),
+            "less knn_5": LESS.format_map(found["auroc"]),
+            "AUPR": _estimate(found["aupr"]),
+            "FPR at 95 %": _estimate(found["fpr95"]),
         }
         for name, of in novel_sets.items()
         for detector, found in of.items()
     ]
+
+
+def _estimate(of: Mapping[str, float]) -> str:
+    return "{mean:.3f} [{low:.3f}, {high:.3f}]".format_map(of)
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -42,12 +42,16 @@ def with_ensembles(networks: Sequence[Judged], seeds: int) -> Iterator[Judged]:
         yield Judged(members[0].experiment, seed, "rnd_ensemble", scores, sum(one.seconds for one in members))
 
 
-def results_table(judged: pl.DataFrame, said: Sequence[Judged]) -> pl.DataFrame:
-    """experiment, seed, detector, novel_set, near, auroc, aupr, fpr95, seconds: a row for each tested set."""
+def results_table(judged: pl.DataFrame, said: Sequence[Judged], encoders: Mapping[str, str]) -> pl.DataFrame:
+    """experiment, encoder, seed, detector, novel_set, near, auroc, aupr, fpr95, seconds: a row for each tested set.
+
+    encoders: by experiment.
+    """
     near = dict(judged.filter(pl.col("novel").is_not_null()).select("novel", "near").unique().iter_rows())
     rows = [
         {
             "experiment": one.experiment,
+            "encoder": encoders[one.experiment],
             "seed": one.seed,
             "detector": one.detector,
             "novel_set": name,
@@ -81,7 +85,7 @@ def scores_table(judged: pl.DataFrame, said: Sequence[Judged]) -> pl.DataFrame:
 def summary(
     judged: pl.DataFrame, said: Sequence[Judged], experiments: Sequence[Experiment], *, resamples: int, seed: int
 ) -> dict[str, Any]:
-    """results.json: by experiment, for each tested set and detector the AUROC with intervals; which one is default."""
+    """results.json: by experiment, for each tested set and detector the figures with intervals; the default one."""
     made: dict[str, Any] = {}
     for experiment in experiments:
         scores = by_detector([one for one in said if one.experiment == experiment.name])

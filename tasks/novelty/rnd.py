@@ -84,8 +84,10 @@ def train_rnd(
 
     emb: [E, n, D].  seeds: [E], of the order in which a member meets its rows.  dtype: bfloat16 multiplies in it, from
     and into float32 weights; targets are float32 always, and computed once.
+
+    Raises InputError where training diverges.
     """
-    x = torch.from_numpy(emb)
+    x = _checked(model, emb)
     with torch.no_grad():
         targets = model.target(x)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -106,16 +108,36 @@ def train_rnd(
             total += loss.detach() * rows.shape[1]
         losses[:, epoch] = total.numpy() / rows_each
         show((epoch + 1) / epochs)
+    if not np.isfinite(losses).all():
+        raise InputError(
+            f"Training diverged with learning_rate {learning_rate:g}: losses are not finite, so there are no scores. "
+            "Lower it."
+        )
     return losses
 
 
 def test_rnd(model: RNDModule, emb: Floats) -> NDArray[np.float64]:
-    """Novelty of vectors [E, n, D] by each member, [E, n]; higher is more novel."""
+    """Novelty of vectors [E, n, D] by each member, [E, n]; higher is more novel.
+
+    Raises InputError, as `train_rnd` does, for vectors of another shape than the networks', or not finite.
+    """
     with torch.inference_mode():
-        return model(torch.from_numpy(emb)).double().numpy()
+        return model(_checked(model, emb)).double().numpy()
 
 
 test_rnd.__test__ = False  # type: ignore[attr-defined]  # pytest takes the name for a test's
+
+
+def _checked(model: RNDModule, emb: Floats) -> torch.Tensor:
+    members, size, _ = model.target.weights[0].shape
+    if emb.ndim != 3 or (emb.shape[0], emb.shape[2]) != (members, size):
+        raise InputError(
+            f"Vectors of shape {list(emb.shape)} were given to {members} networks of {size} inputs: they take "
+            f"[{members}, rows, {size}]. Were they encoded with another model?"
+        )
+    if not np.isfinite(emb).all():
+        raise InputError("A vector is not finite, so no distance to it is. Encode its row again or leave it out.")
+    return torch.from_numpy(np.ascontiguousarray(emb, dtype=np.float32))
 
 
 def _he(size: tuple[int, int], generator: torch.Generator) -> torch.Tensor:

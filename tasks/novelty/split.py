@@ -34,13 +34,15 @@ def split(
 
     table: PROBLEMS and, where there is one, domain.  A novel source of the same domain is near, of another far.
     Sources that are neither are validation's novelty: what detector is best there is the default, so that the tested
-    sets choose nothing. A text is on the same side every time, by its hash.
+    sets choose nothing. A text is on the same side every time, by its hash, and counts once: in the known source, else
+    in a tested one.
 
     Raises InputError where a source is missing, has too few rows, or shares a text with the known one.
     """
+    _refuse_nulls(table)
     table = with_text(table)
     _check_sources(table, [train_source, *novel_sources])
-    own = table.filter(source=train_source).unique("text", keep="first", maintain_order=True)
+    own = _different(table.filter(source=train_source).sort("id"))
     pool = own.filter(pl.col("place") < POOL)
     if len(pool) < train_rows:
         raise InputError(
@@ -49,6 +51,7 @@ def split(
         )
     others = table.filter(pl.col("source") != train_source)
     _refuse_shared(own, others.filter(pl.col("source").is_in(novel_sources)))
+    others = _different(others.sort(~pl.col("source").is_in(novel_sources), "id"))
     others = others.join(own.select("text"), on="text", how="anti")
     tested = [_drawn(others.filter(source=name), judged_rows, seed) for name in novel_sources]
     unused = _drawn(others.filter(~pl.col("source").is_in(novel_sources)), judged_rows, seed)
@@ -68,6 +71,21 @@ def with_text(table: pl.DataFrame) -> pl.DataFrame:
     texts = [normalised(problem) for problem in table["problem"]]
     places = [int(prompt_id(text), 16) / 16 ** len(prompt_id(text)) for text in texts]
     return table.with_columns(domain.alias("domain"), text=pl.Series(texts), place=pl.Series(places))
+
+
+def _different(rows: pl.DataFrame) -> pl.DataFrame:
+    """The first row of each text."""
+    return rows.unique("text", keep="first", maintain_order=True)
+
+
+def _refuse_nulls(table: pl.DataFrame) -> None:
+    for column in ("id", "source", "problem"):
+        if table[column].null_count():
+            row = int(table[column].is_null().arg_max() or 0)
+            raise InputError(
+                f"Row {row + 1} has no {column}, so it could not be told from others or read. Fill it in, or leave the "
+                f"row out ({table[column].null_count()} rows have none)."
+            )
 
 
 def _check_sources(table: pl.DataFrame, names: Sequence[str]) -> None:

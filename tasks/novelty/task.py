@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from tasks.artifact import Artifact, finished_artifacts, new_artifact
-from tasks.caching import cached_task, identity, source_hash
+from tasks.caching import cached_task, source_hash
+from tasks.errors import InputError
 from tasks.novelty.params import Experiment, Member, NoveltyParams, PromptNoveltyParams, View
 from tasks.reporting import log_line, progress, show_markdown, show_table
 
@@ -46,6 +47,11 @@ def texts_of(split: Artifact, with_answer: bool) -> Artifact:
     import polars as pl
 
     rows = pl.read_parquet(split.path / "problems.parquet")
+    without = rows["solution"].null_count()
+    if with_answer and without == len(rows):
+        raise InputError("No row has a solution, so concat_problem_answer would encode problems alone. Leave it out.")
+    if with_answer and without:
+        log_line("%d of %d rows have no solution: their problems are encoded alone", without, len(rows))
     answer = pl.col("solution") if with_answer else pl.lit(None, pl.String)
     with new_artifact("novelty", "texts.parquet") as out:
         rows.select("id", pl.col("problem").alias("prompt"), answer.alias("assistant")).write_parquet(out.path)
@@ -59,8 +65,15 @@ def plan_networks(
     """Every experiment's networks with their keys: for each seed one, and what the last seeds' ensembles need more."""
     from tasks.novelty.results import ENSEMBLE
 
+    data = {
+        (one.view, one.num_train_samples): _rows_hash(vectors[one.view], split, one.num_train_samples)
+        for one in experiments
+    }
     members = [Member(experiment=one, seed=seed) for one in experiments for seed in range(params.seeds + ENSEMBLE - 1)]
-    return [(network_key(one, vectors[one.experiment.view], split, params.numbers), one) for one in members]
+    return [
+        (network_key(one, data[one.experiment.view, one.experiment.num_train_samples], params.numbers), one)
+        for one in members
+    ]
 
 
 def groups_of(members: Mapping[str, Member], vectors: Mapping[View, Artifact]) -> list[dict[str, Member]]:
@@ -73,12 +86,27 @@ def groups_of(members: Mapping[str, Member], vectors: Mapping[View, Artifact]) -
     return together(members, sizes)
 
 
-def network_key(member: Member, embeddings: Artifact, split: Artifact, dtype: str) -> str:
+def _rows_hash(embeddings: Artifact, split: Artifact, train_rows: int) -> str:
+    """Of the rows that a network learns and judges, and of their vectors: other experiments may need more rows."""
+    import hashlib
+
+    import polars as pl
+
+    from tasks.novelty.vectors import load_precomputed_embeddings
+
+    known = pl.read_parquet(split.path / "known.parquet", columns=["id"])["id"].to_list()[:train_rows]
+    judged = pl.read_parquet(split.path / "judged.parquet", columns=["id"])["id"].to_list()
+    total = hashlib.sha256("\0".join([*known, "", *judged]).encode())
+    total.update(load_precomputed_embeddings(embeddings.path, [*known, *judged]).tobytes())
+    return total.hexdigest()
+
+
+def network_key(member: Member, data: str, dtype: str) -> str:
     """Under what a network's scores are found again: its experiment but the name, seed, data, numbers and source."""
     import hashlib
     import json
 
-    said = [member.identity(), identity(embeddings), identity(split), dtype, source_hash(__name__)]
+    said = [member.identity(), data, dtype, source_hash(__name__)]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -132,8 +160,6 @@ def train_networks(
             }
         ).write_parquet(out.path)
         out.holds(len(trained))
-    for member, one in zip(members, trained, strict=True):
-        log_line("experiment %s seed %d done (%.2f s)", member.experiment.name, member.seed, one.seconds)
     return out.sealed()
 
 

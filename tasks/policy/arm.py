@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 
 from tasks.models import load_causal_lm, load_reward_model, load_tokenizer, longest_prompt, save_model
 from tasks.params import Params
@@ -56,9 +57,11 @@ def train_arm(job: Job, progress: Callable[[float], None]) -> None:
     said = [{"prompt": row["prompt"], "completion": row["completion"]} for row in seen[max(seen)]]
     (job.out / "completions.json").write_text(json.dumps(said, ensure_ascii=False, indent=1))
     alike = zero_variance_groups(seen, dict(table.select("id", "meta").iter_rows()), params.generations)
-    told = [
-        entry | ({"zero_variance_groups": alike[int(entry["step"]) - 1]} if "reward" in entry else {}) for entry in log
-    ]
-    (job.out / "log.json").write_text(json.dumps(told))
+    before = 0
+    for entry in log:
+        if "reward" in entry:
+            entry["zero_variance_groups"] = fmean(alike[step] for step in range(before, int(entry["step"])))
+            before = int(entry["step"])
+    (job.out / "log.json").write_text(json.dumps(log))
     chosen = settings(job.arm, params, schedule, too_long)
     (job.out / "settings.json").write_text(json.dumps(chosen, indent=1))

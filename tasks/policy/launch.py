@@ -24,6 +24,7 @@ from tasks.policy.arm import Job
 from tasks.policy.params import PolicyParams
 
 ROOT = Path(__file__).parents[2]
+_running: set["subprocess.Popen[bytes]"] = set()
 
 
 def train_in_processes(job: Job, progress: Callable[[float], None]) -> None:
@@ -46,13 +47,22 @@ def train_in_processes(job: Job, progress: Callable[[float], None]) -> None:
             stderr=errors,
         ) as processes,
     ):
+        _running.add(processes)
         try:
             failures = _follow(processes.stdout or [], progress)
         except BaseException:
             processes.kill()
             raise
+        finally:
+            _running.discard(processes)
     if processes.returncode != 0:
         raise _reason(job, failures, processes.returncode, log)
+
+
+def stop_processes() -> None:
+    """End all that train for this process, whichever threads wait for them."""
+    for processes in list(_running):
+        processes.kill()
 
 
 def _command(count: int, description: Path) -> list[str]:

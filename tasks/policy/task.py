@@ -6,6 +6,13 @@ from tasks.policy.params import Arm, PolicyParams
 from tasks.reporting import progress, show_table
 
 
+def stop_training() -> None:
+    """End policies that train in processes of their own: a signal reaches the main thread alone."""
+    from tasks.policy.launch import stop_processes
+
+    stop_processes()
+
+
 @cached_task("train policy {arm}, at most {params.max_steps} steps")
 def train_policy(
     arm: Arm, prompts: Artifact, weights: Artifact, sft: Artifact, reward: Artifact, params: PolicyParams

@@ -1,11 +1,16 @@
 """Arms with several seeds on a tiny model: what lies where, what is shared with kat, what is done again."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
 import polars as pl
 import pytest
+from prefect.settings import PREFECT_API_URL
 from safetensors.torch import load_file
 
 from flows.cli import _from_earlier_runs
@@ -15,6 +20,7 @@ from flows.params import ExperimentParams, KatParams
 from tasks.policy.params import Arm
 from tests.flows.test_kat import TINY
 
+ROOT = Path(__file__).parents[2]
 ARMS = get_args(Arm)
 SMALL: dict[str, Any] = {name: of for name, of in TINY.items() if name != "map"} | {
     "seeds": 2,
@@ -118,3 +124,30 @@ def test_policies_train_side_by_side_and_spread_is_judged_by_another_encoder(
     assert [made["params"]["arm"] for made in manifests].count("density") == 2
     measured = [json.loads(path.read_text()) for path in (made / "data/diversity").glob("*/manifest.json")]
     assert {of["params"]["spread_by"] for of in measured if "spread_by" in of["params"]} == {"minilm", "sft"}
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_policies_side_by_side_with_one_message(
+    stop: signal.Signals, made: Path, prefect_server: None
+) -> None:
+    policy = {**SMALL["policy"], "max_steps": 5000, "max_tokens": 10**9, "side_by_side": 2, "seed": int(stop)}
+    given = {name: of for name, of in {**SMALL, "policy": policy}.items() if isinstance(of, dict)}
+    flags = [
+        f"--{stage}.{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+        for stage, of in given.items()
+        for name, value in of.items()
+    ]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": str(PREFECT_API_URL.value())}
+    command = [sys.executable, "-m", "flows.experiment", *flags, "--seeds=1", "--arms=uniform,density", "--out=stopped"]
+    run = subprocess.Popen(command, cwd=made, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    before = {path.name for path in (made / "data/policy").glob("[!.]*")}
+    said = []
+    for line in run.stdout or []:
+        said.append(line)
+        if "GRPO, uniform" in line or "GRPO, density" in line:
+            run.send_signal(stop)
+            break
+    rest, _ = run.communicate(timeout=120)
+    assert run.returncode == 1
+    assert {path.name for path in (made / "data/policy").glob("[!.]*")} == before
+    assert rest.splitlines()[-1].startswith("interrupted: finished stages are kept")

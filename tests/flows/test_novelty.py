@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from flows.novelty import novelty
 from flows.params import NoveltyFlowParams
+from tasks.errors import InputError
 from tasks.novelty.experiment import run_rnd_experiment_precomputed
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +66,7 @@ def test_every_experiment_seed_and_detector_is_in_the_tables(made: Path) -> None
     assert len(results) == 3 * 2 * len(DETECTORS) * 2
     assert set(results["novel_set"]) == {"math/proofs", "law/cases"}
     assert results["auroc"].is_between(0, 1).all()
+    assert set(results["encoder"]) == {"minilm"}
     by_name = {
         name: results.filter(experiment=name).drop("experiment", "seconds") for name in ("first", "alike", "other")
     }
@@ -71,7 +74,11 @@ def test_every_experiment_seed_and_detector_is_in_the_tables(made: Path) -> None
     assert not by_name["first"].equals(by_name["other"])
     scores = pl.read_parquet(out / "scores.parquet")
     assert scores.group_by("experiment", "seed", "detector").len()["len"].n_unique() == 1
-    assert set(json.loads((out / "results.json").read_text())["first"]) >= {"default_detector", "novel_sets"}
+    told = json.loads((out / "results.json").read_text())
+    assert set(told["first"]) >= {"default_detector", "novel_sets"}
+    assert set(told["first"]["novel_sets"]["law/cases"]["rnd"]) == {"auroc", "aupr", "fpr95"}
+    assert told["other"]["parameters"]["encoder_name"] == "minilm"
+    assert [path.name for path in (out / "embeddings").glob("[!.]*")] == ["minilm.parquet"]
     assert pl.read_parquet(out / "novelty.parquet").columns == ["id", "score"]
 
 
@@ -98,6 +105,9 @@ def test_a_second_run_trains_nothing_and_another_seed_one_network(made: Path, mo
     assert networks() == before
     novelty(given(made, seeds=3))
     assert networks() == before + 2
+    (made / "more.yaml").write_text(f"{BATCH}- {{name: more, {SMALL.replace('40', '45')}}}\n")
+    novelty(given(made, experiments=made / "more.yaml", out=made / "more"))
+    assert networks() == before + 2 + 6  # the rows that the others learn are the same
 
 
 def test_one_experiment_by_itself_is_the_flows(made: Path) -> None:
@@ -119,11 +129,34 @@ def test_one_experiment_by_itself_is_the_flows(made: Path) -> None:
 
 def test_batches_side_by_side(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(made)
-    out = made / "data/out/novelty"
-    novelty(given(made, compare=[out, out], out=made / "compared"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (made / "single.yaml").write_text(f"- {{name: single, {SMALL}}}\n")
+    novelty(given(made, experiments=made / "single.yaml", novel_sources=["math/proofs"], out=made / "single"))
+    folders = [made / "data/out/novelty", made / "single"]
+    novelty(given(made, compare=folders, out=made / "compared"))
     table = pl.read_csv(made / "compared/comparison.csv")
-    assert len(table) == 3 * len(DETECTORS)  # one folder under one name
+    assert table.group_by("batch").len().sort("len")["len"].to_list() == [len(DETECTORS), 3 * len(DETECTORS)]
+    assert set(table["encoder"]) == {"minilm"}
+    assert table.filter(batch=str(folders[1]))["law/cases"].null_count() == len(DETECTORS)
     assert "| law/cases |" in (made / "compared/comparison.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"num_train_samples": 1}, "num_train_samples: Input should be greater than or equal to 2"),
+        ({"num_train_samples": 1000}, "holds 40 rows to learn, fewer than num_train_samples 1000"),
+        ({"encoder_name": "gte"}, r"gte\.parquet is not there\. Encode with this encoder"),
+        ({"embeddings_dir": "nowhere"}, r"known\.parquet is not there"),
+        ({"save_dir": "/proc/none"}, "cannot be written"),
+        ({"learning_rate": 1e30, "normalize_embeddings": True}, "Training diverged"),
+    ],
+)
+def test_what_one_experiment_cannot_use_is_said(given: dict[str, Any], said: str, made: Path) -> None:
+    folder = made / "data/out/novelty"
+    small = {"num_train_samples": 40, "num_epochs": 2, "embeddings_dir": folder}
+    with pytest.raises(InputError, match=said):
+        run_rnd_experiment_precomputed(**{**small, **given})
 
 
 def test_a_killed_run_goes_on_with_what_is_missing(made: Path, tmp_path: Path) -> None:

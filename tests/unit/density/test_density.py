@@ -294,6 +294,16 @@ def test_scores_weigh_in_the_place_of_density(tmp_path: Path, monkeypatch: pytes
     weights = pl.read_parquet(made.path / "weights.parquet")
     assert (np.argsort(weights["weight"], kind="stable") == np.argsort(score, kind="stable")).all()
     assert effective_size(weights["weight"].to_numpy()) == pytest.approx(0.6 * 40, rel=0.01)
+    page = (made.path / "density.md").read_text()
+    assert "Weights ∝ (floor + median score / score)^-α" in page
+    heaviest = weights.sort("weight")["id"][-1]
+    assert f"`{heaviest}`" in page.split("## Rarest")[1].splitlines()[2]
+    pl.DataFrame({"id": ids, "score": 1e4 * score}).write_parquet(tmp_path / "t.parquet")
+    in_another_unit = weigh_by_density.fn(
+        external(tmp_path / "e.parquet"), None, DensityParams(k=3), external(tmp_path / "t.parquet")
+    )
+    again = pl.read_parquet(in_another_unit.path / "weights.parquet")
+    assert again["weight"].to_list() == pytest.approx(weights["weight"].to_list())
 
 
 @pytest.mark.parametrize(
@@ -302,7 +312,7 @@ def test_scores_weigh_in_the_place_of_density(tmp_path: Path, monkeypatch: pytes
         ({"id": ["a"], "score": [1.0]}, r"for 1 of 2 prompts, the first 'b' \(score None\)"),
         ({"id": ["a", "b"], "score": [1.0, 0.0]}, r"the first 'b' \(score 0.0\)"),
         ({"id": ["a", "b"], "score": [float("nan"), 1.0]}, r"the first 'a' \(score nan\)"),
-        ({"id": ["a", "b", "b"], "score": [1.0, 1.0, 2.0]}, "the first 'b'"),
+        ({"id": ["a", "b", "b"], "score": [1.0, 1.0, 2.0]}, "1 ids on several rows, the first 'b': which score counts"),
     ],
 )
 def test_scores_that_cannot_weigh_are_refused(rows: dict[str, list[object]], said: str, tmp_path: Path) -> None:

@@ -308,14 +308,15 @@ def test_pictures_show_every_contrast_and_arm_and_are_the_same_bytes_each_time()
 
 def test_a_schedule_that_keeps_to_its_expectations_has_no_chi_square_and_another_has() -> None:
     expected = np.array([4.0, 2.0, 2.0, 0.0])
-    kept = schedule_figures(pl.DataFrame({"expected": expected, "seen": expected}))
+    kept = schedule_figures([pl.DataFrame({"expected": 10 * expected, "seen": 10 * expected})] * 2)
     assert (kept["chi_square"], kept["p"]) == (0.0, 1.0)
     assert kept["ess"] == pytest.approx(64 / 24 / 4)
     assert kept["furthest"] == 0.0
-    swapped = schedule_figures(pl.DataFrame({"expected": 10 * expected, "seen": 10 * expected[[1, 0, 2, 3]]}))
+    swapped = schedule_figures([pl.DataFrame({"expected": 10 * expected, "seen": 10 * expected[[1, 0, 2, 3]]})])
     assert swapped["chi_square"] == pytest.approx(400 / 40 + 400 / 20)
     assert swapped["p"] < 1e-3
     assert swapped["furthest"] == 20.0
+    assert schedule_figures([pl.DataFrame({"expected": [0.2] * 10, "seen": [2.0] + [0.0] * 9})])["p"] is None
 
 
 @pytest.mark.parametrize("n", [3, 50, 1000])
@@ -323,7 +324,7 @@ def test_chi_square_of_independent_draws_is_a_fair_p_where_each_prompt_expects_l
     rng = np.random.default_rng(0)
     share = rng.dirichlet(np.ones(n))
     draws = [rng.multinomial(200, share) for _ in range(400)]
-    p = [schedule_figures(pl.DataFrame({"expected": 200 * share, "seen": seen}))["p"] for seen in draws]
+    p = [schedule_figures([pl.DataFrame({"expected": 200 * share, "seen": seen})])["p"] for seen in draws]
     assert 0.02 < np.mean(np.array(p) < 0.05) < 0.09
 
 
@@ -349,3 +350,14 @@ def test_pass_at_follows_the_number_of_completions(completions: int, at: list[in
     found = comparison(sft=samples([RIGHT[0], *["no"] * (completions - 1)]))["arms"]["sft"]
     passed = {name: of["mean"] for name, of in found.items() if name.startswith("pass@")}
     assert passed == pytest.approx({f"pass@{k}": k / completions for k in at})
+
+
+def test_a_difference_on_these_prompts_alone_is_no_answer() -> None:
+    """Seeds agree, prompts do not: the sign-flip test is sure, the interval is not."""
+    few = [told([[*RIGHT, "no"] if row == 0 else [RIGHT[0], "no", "no"] for row in range(10)], np.zeros((10, 3)))] * 6
+    base = [samples([RIGHT[0], "no", "no"])] * 6
+    made = comparison(sft=[VARIED] * 6, uniform=base, density=few, placebo=base)
+    primary = made["contrasts"]["density-placebo"]["distinct_correct"]
+    assert primary["sign_flip_p"] <= 0.05
+    assert primary["low"] <= 0 < primary["difference"]
+    assert "Yes" not in answer(made)

@@ -75,7 +75,16 @@ def test_a_text_that_is_repeated_stays_on_one_side() -> None:
     with_texts = dict(twice.select("id", "problem").iter_rows())
     made = drawn(twice)
     known = {with_texts[name].strip() for name in made.known["id"]}
-    assert not known & {with_texts[name].strip() for name in made.judged["id"]}
+    judged = [with_texts[name].strip() for name in made.judged["id"]]
+    assert not known & set(judged)
+    assert len(judged) == len(set(judged))  # copies would count as so many witnesses
+
+
+def test_a_text_of_a_tested_source_chooses_no_detector() -> None:
+    both = pl.concat([problems(art=["case 3", "art 1"]), TABLE.filter(pl.col("source") != "art")])
+    judged = drawn(both, judged_rows=30).judged
+    assert "law_cases-3" in judged.filter(part="test")["id"]
+    assert judged.filter(part="validation", novel="art")["id"].to_list() == ["art-1"]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +97,8 @@ def test_a_text_that_is_repeated_stays_on_one_side() -> None:
             {"table": pl.concat([TABLE, problems(law_cases=["sum  7"]).with_columns(id=pl.lit("x"))])},
             "1 rows of the novel sources are also in math/sums, the first: x of law/cases says what math_sums-7 says",
         ),
+        ({"table": TABLE.with_columns(problem=pl.when(pl.col("id") != "art-8").then("problem"))}, "has no problem"),
+        ({"table": TABLE.with_columns(source=pl.when(pl.col("id") != "art-8").then("source"))}, "has no source"),
     ],
 )
 def test_what_cannot_be_split_is_said(given: dict[str, Any], said: str) -> None:

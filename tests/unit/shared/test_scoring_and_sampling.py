@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaForSequenceClassification
+from transformers import GenerationConfig, LlamaForSequenceClassification
 
 from tasks.prompting import prompt_ids
 from tasks.sampling import sample_completions
@@ -83,3 +83,12 @@ def test_batches_stay_within_the_token_budget_and_every_prompt_is_answered() -> 
     assert len({rows for rows, _ in shapes}) > 1
     longest = max(len(prompt_ids(prompt, TOKENIZER)) for prompt in prompts) + 2
     assert all(rows * width <= max(120, 3 * longest) for rows, width in shapes)
+
+
+def test_a_folders_own_penalties_cuts_and_end_tokens_do_not_count() -> None:
+    draw = lambda: sample_completions(MODEL, TOKENIZER, ["a"], k=50, max_new_tokens=9, seed=3)  # noqa: E731
+    plain = draw()
+    MODEL.generation_config = GenerationConfig(
+        repetition_penalty=1.5, top_k=2, top_p=0.5, eos_token_id=[TOKENIZER.eos_token_id, 7, 8, 9]
+    )
+    assert draw() == plain
