@@ -26,7 +26,8 @@ NO_SPACE = os.strerror(errno.ENOSPC)
 def run(flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequence[str] | None = None) -> NoReturn:
     """Run a flow on flags, print where each result lies, and exit: 0 done, 1 failed, 2 bad flags."""
     checked = parse(params, sys.argv[1:] if argv is None else argv, program=f"python -m flows.{_name(flow)}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, _interrupt)
     for console in logging.getLogger().handlers:
         console.addFilter(_is_news)
     try:
@@ -97,6 +98,11 @@ def parse(params: type[Params], argv: Sequence[str], program: str) -> Params:
             what = fault["msg"].removeprefix("Value error, ").rstrip(".")
             print(f"error: {where}{what}. See {program} --help.", file=sys.stderr)
     sys.exit(2)
+
+
+def _interrupt(*_: Any) -> NoReturn:
+    """Python's own handler would be replaced by event loops in the main thread, which wait for what they run."""
+    raise KeyboardInterrupt
 
 
 def _from_earlier_runs(made: dict[str, Path]) -> list[str]:
