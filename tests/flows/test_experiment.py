@@ -141,9 +141,7 @@ def test_a_signal_ends_policies_side_by_side_with_one_message(
     command = [sys.executable, "-m", "flows.experiment", *flags, "--seeds=1", "--arms=uniform,density", "--out=stopped"]
     run = subprocess.Popen(command, cwd=made, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     before = {path.name for path in (made / "data/policy").glob("[!.]*")}
-    said = []
     for line in run.stdout or []:
-        said.append(line)
         if "GRPO, uniform" in line or "GRPO, density" in line:
             run.send_signal(stop)
             break
