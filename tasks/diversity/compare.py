@@ -111,7 +111,7 @@ def _contrasts(
 ) -> dict[str, Any]:
     """Every contrast's tests; all but the one that the question is about corrected for their number."""
     made: dict[str, Any] = {}
-    spread = {name: _deviation(x[:1]) for name, x in values[BASE].items()}
+    spread = {name: _deviation(x[0]) for name, x in values[BASE].items()}
     for arm, other in contrasts(list(values)):
         tested = {
             name: paired(x, values[other][name], DELTA * spread[name], of_runs if name == VOCABULARY else resampling)
@@ -133,8 +133,6 @@ def _runs(vocabulary: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, Doub
 
 
 def _deviation(values: Doubles) -> float:
-    """The standard deviation over prompts of their means over seeds; nan where no prompt has one."""
-    known = ~np.isnan(values)
-    of_prompt = known.sum(axis=0)
-    means = np.where(known, values, 0.0).sum(axis=0)[of_prompt > 0] / of_prompt[of_prompt > 0]
-    return float(means.std()) if len(means) else np.nan
+    """The standard deviation over the prompts that have a value; nan where none has."""
+    known = values[~np.isnan(values)]
+    return float(known.std()) if len(known) else np.nan

@@ -354,8 +354,9 @@ def test_pass_at_follows_the_number_of_completions(completions: int, at: list[in
 
 def test_a_difference_on_these_prompts_alone_is_no_answer() -> None:
     """Seeds agree, prompts do not: the sign-flip test is sure, the interval is not."""
-    few = [told([[*RIGHT, "no"] if row == 0 else [RIGHT[0], "no", "no"] for row in range(10)], np.zeros((10, 3)))] * 6
-    base = [samples([RIGHT[0], "no", "no"])] * 6
+    one = [RIGHT[0], "no", "no", "no"]
+    few = [told([[*RIGHT, "no", "no"] if row == 0 else one for row in range(10)], np.zeros((10, 4)))] * 6
+    base = [samples(one)] * 6
     made = comparison(sft=[VARIED] * 6, uniform=base, density=few, placebo=base)
     primary = made["contrasts"]["density-placebo"]["distinct_correct"]
     assert primary["sign_flip_p"] <= 0.05
