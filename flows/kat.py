@@ -6,6 +6,7 @@ hub ───┘
 """
 
 from collections.abc import Generator, Iterator
+from concurrent.futures import wait
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,7 +129,9 @@ def at_once(arms: list[Arm], runs: list[PolicyParams], made: Prepared) -> list[A
     try:
         return policies.result()
     except BaseException:
-        stop_training()
+        begun = [policy.wrapped_future for policy in policies if not policy.wrapped_future.cancel()]
+        while wait(begun, timeout=0.1).not_done:
+            stop_training()
         raise
 
 
@@ -147,7 +150,7 @@ def compared(made: Prepared, policies: dict[str, list[Artifact]], runs: list[Pol
         for name, draw, samples in said
     ]
     every = [policy for of in policies.values() for policy in of]
-    return compare_models(list(models), measured, base, every, made.density, made.reward, p.diversity)
+    return compare_models(list(models), measured, base, every, made.density, made.reward, p.diversity, made.by_novelty)
 
 
 if __name__ == "__main__":

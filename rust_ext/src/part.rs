@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{xxh3_64, Xxh3};
 
 /// A part holds every cycle: ten chunks, about 250k rows.
 pub const PART_CHUNKS: u64 = 10;
@@ -119,6 +119,20 @@ pub struct Record {
     pub stats: Stats,
 }
 
+impl Record {
+    /// Its own hash, then itself as JSON.
+    fn to_bytes(&self) -> Vec<u8> {
+        let json = serde_json::to_vec(self).expect("a record is plain data");
+        [xxh3_64(&json).to_le_bytes().as_slice(), &json].concat()
+    }
+
+    /// None for bytes that are not as they were written.
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (hash, json) = bytes.split_first_chunk()?;
+        (u64::from_le_bytes(*hash) == xxh3_64(json)).then(|| serde_json::from_slice(json).ok())?
+    }
+}
+
 impl Places {
     pub fn part(&self, split: Split, part: u64, format: Format) -> PathBuf {
         self.output.join(split.name()).join(format!("part-{part:05}.{}", format.extension()))
@@ -135,7 +149,7 @@ fn partial(path: &Path) -> PathBuf {
 
 /// The record of a part, if its files are what it says.
 pub fn read_record(places: &Places, part: u64, format: Format) -> Option<Record> {
-    let record: Record = serde_json::from_slice(&fs::read(places.record(part, "json")).ok()?).ok()?;
+    let record = Record::from_bytes(&fs::read(places.record(part, "record")).ok()?)?;
     let is_whole = |(split, hash)| hash_of(&places.part(split, part, format)) == Some(hash);
     Split::ALL.into_iter().zip(record.hashes).all(is_whole).then_some(record)
 }
@@ -144,7 +158,7 @@ pub fn read_record(places: &Places, part: u64, format: Format) -> Option<Record>
 pub fn read_finished(places: &Places, part: u64, format: Format) -> Option<(Record, Vec<u64>)> {
     let record = read_record(places, part, format)?;
     let claims = fs::read(places.record(part, "claims")).ok()?;
-    if Some(xxhash_rust::xxh3::xxh3_64(&claims)) != record.claims_hash {
+    if Some(xxh3_64(&claims)) != record.claims_hash {
         return None;
     }
     let words = claims.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
@@ -283,10 +297,9 @@ impl PartWriter {
         }
         if !self.changes.is_empty() {
             publish(&self.places.record(self.part, "claims"), &self.changes)?;
-            self.record.claims_hash = Some(xxhash_rust::xxh3::xxh3_64(&self.changes));
+            self.record.claims_hash = Some(xxh3_64(&self.changes));
         }
-        let record = serde_json::to_vec(&self.record).expect("a record is plain data");
-        publish(&self.places.record(self.part, "json"), &record)?;
+        publish(&self.places.record(self.part, "record"), &self.record.to_bytes())?;
         Ok(self.record)
     }
 }

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.diversity.intervals import Doubles, Resampling, holm, paired
+from tasks.diversity.measure import possible
 
 BASE = "sft"
 PRIMARY = ("distinct_correct", "good_spread")
@@ -51,19 +52,19 @@ def compare(
         "seeds": seeds,
         "primary": {"contrast": primary_contrast(list(measured)), "metric": metric},
         "arms": {
-            arm: {name: (of_runs if name == VOCABULARY else resampling).mean(x).json() for name, x in metrics.items()}
+            arm: {name: _mean(name, of_runs if name == VOCABULARY else resampling, x) for name, x in metrics.items()}
             for arm, metrics in all_values.items()
         },
         "contrasts": _contrasts(all_values, resampling, of_runs, (primary_contrast(list(measured)), metric)),
         "by_source": {
             arm: {
-                source: {name: resampling.mean(x, sources == source).json() for name, x in metrics.items()}
+                source: {name: _mean(name, resampling, x, sources == source) for name, x in metrics.items()}
                 for source in names
             }
             for arm, metrics in values.items()
         },
         "by_density_decile": {
-            arm: {name: [resampling.mean(x, deciles == d).json() for d in range(10)] for name, x in metrics.items()}
+            arm: {name: [_mean(name, resampling, x, deciles == d) for d in range(10)] for name, x in metrics.items()}
             for arm, metrics in values.items()
         },
         "weight_by_source": {
@@ -101,6 +102,10 @@ def density_deciles(density: NDArray[np.float64]) -> NDArray[np.int64]:
 def _by_metric(tables: Sequence[pl.DataFrame]) -> dict[str, Doubles]:
     """[S, n] for each metric."""
     return {name: np.stack([table[name].to_numpy() for table in tables]) for name in tables[0].columns}
+
+
+def _mean(name: str, resampling: Resampling, values: Doubles, of: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+    return resampling.mean(values, of).within(*possible(name)).json()
 
 
 def _contrasts(

@@ -6,7 +6,7 @@ resampled (a bootstrap over crossed factors, Owen 2007, "The pigeonhole bootstra
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -29,6 +29,10 @@ class Estimate:
     low: float
     high: float
     n: int
+
+    def within(self, least: float, most: float) -> "Estimate":
+        """The interval without what cannot be; few seeds stretch it over the end of a measure's range."""
+        return replace(self, low=max(least, self.low), high=min(most, self.high)) if self.n else self
 
     def json(self) -> dict[str, float | int | None]:
         return {name: None if value != value else value for name, value in asdict(self).items()}

@@ -20,6 +20,15 @@ from tasks.checker import has_one_answer
 from tasks.diversity.metrics import adjusted_distinct, distinct, em_dashes, entropy, pass_at, self_bleu, spread, tokens
 from tasks.rewards import RewardMix, verdicts
 
+SHARES = frozenset({"one_verdict", "distinct_1", "distinct_2", "self_bleu", "ended"})
+
+
+def possible(measure: str) -> tuple[float, float]:
+    """The least and the most that a measure can be."""
+    if measure == "reward":
+        return -math.inf, math.inf
+    return 0.0, 1.0 if measure in SHARES or measure.startswith("pass@") else math.inf
+
 
 @dataclass(frozen=True)
 class Samples:

@@ -136,11 +136,14 @@ def source_rows(comparison: Mapping[str, Any], metric: str) -> list[dict[str, st
 
 def write_report(
     comparison: Mapping[str, Any],
-    density: Mapping[str, Any],
+    weightings: Mapping[str, Mapping[str, Any]],
     reward: Mapping[str, Any],
     settings: Sequence[Mapping[str, Any]],
 ) -> str:
-    """report.md: did training work, the measures, the differences, by source and by rarity."""
+    """report.md: did training work, the measures, the differences, by source and by rarity.
+
+    weightings: what `weigh_by_density` reported, by the arm that draws with its weights.
+    """
     trained = [arm for arm in comparison["arms"] if arm != BASE]
     lines = [
         "# Does training on what is rare keep a policy diverse?",
@@ -186,14 +189,17 @@ def write_report(
         "",
         "## What the weights favour",
         "",
-        f"Effective sample size {density['ess_share']:.2f} of the prompts at α = {density['alpha']:.2f}, "
-        f"weights capped at {density['cap']:g} times the median (cap reached: {'yes' if density['capped'] else 'no'}).",
-        "Rare means few near neighbours among the prompts' vectors. A small family of look-alike prompts is dense, "
+        *(
+            f"{arm}: effective sample size {of['ess_share']:.2f} of the prompts at α = {of['alpha']:.2f}, weights capped "
+            f"at {of['cap']:g} times the median (cap reached: {'yes' if of['capped'] else 'no'})."
+            for arm, of in weightings.items()
+        ),
+        "To density rare means few near neighbours among the prompts' vectors. A small family of look-alike prompts is dense, "
         "so its weight can lie below 1:",
         "",
         *_table(_weight_rows(comparison)),
         "",
-        *(["placebo permutes these; density-by-novelty has others, of another spread."] if NOVELTY in trained else []),
+        *(["These are density's, which placebo permutes; density-by-novelty has others."] if NOVELTY in trained else []),
         "",
         "## Measures",
         "",

@@ -119,11 +119,13 @@ def compare_models(
     density: Artifact,
     reward: Artifact,
     params: DiversityParams,
+    by_novelty: Artifact | None = None,
 ) -> Artifact:
     """Compare arms over training seeds.
 
     arms: "sft" first.  measured: of `measure_model`, for each arm its seeds.  policies: of `train_policy`, for each
-    trained arm its seeds.  asked: completions of any model, for the prompts.
+    trained arm its seeds.  asked: completions of any model, for the prompts.  density, by_novelty: weights, the second
+    of the arm density-by-novelty.
     Returns a folder: comparison.json, report.md, forest.svg, training.svg.
     """
     import json
@@ -142,8 +144,9 @@ def compare_models(
     )
     comparison |= {"completions": params.completions, "schedule": training.schedule, "training": training.at_the_end}
     accuracy = json.loads((reward.path / "accuracy.json").read_text())
-    weighting = json.loads((density.path / "report.json").read_text())
-    report = write_report(comparison, weighting, accuracy, training.settings)
+    weighed = {"density": density} | ({"density-by-novelty": by_novelty} if by_novelty else {})
+    weightings = {name: json.loads((of.path / "report.json").read_text()) for name, of in weighed.items()}
+    report = write_report(comparison, weightings, accuracy, training.settings)
     with new_artifact("diversity", "diversity") as out:
         out.path.mkdir()
         (out.path / "comparison.json").write_text(json.dumps(comparison, indent=1))

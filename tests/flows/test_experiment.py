@@ -138,7 +138,7 @@ def test_a_signal_ends_policies_side_by_side_with_one_message(
         for name, value in of.items()
     ]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": str(PREFECT_API_URL.value())}
-    command = [sys.executable, "-m", "flows.experiment", *flags, "--seeds=1", "--arms=uniform,density", "--out=stopped"]
+    command = [sys.executable, "-m", "flows.experiment", *flags, "--seeds=2", "--arms=uniform,density", "--out=stopped"]
     run = subprocess.Popen(command, cwd=made, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     before = {path.name for path in (made / "data/policy").glob("[!.]*")}
     for line in run.stdout or []:

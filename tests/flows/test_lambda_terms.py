@@ -84,7 +84,7 @@ def test_dask_makes_the_same_bytes(checkout: tuple[Path, str], tmp_path: Path) -
 
 
 def records(folder: Path) -> list[Path]:
-    return list((folder / "data" / "terms" / ".work").glob("*/records/part-*.json"))
+    return list((folder / "data" / "terms" / ".work").glob("*/records/part-*.record"))
 
 
 def wait_for_a_part(process: subprocess.Popen[str], folder: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -167,6 +168,18 @@ def test_a_killed_run_goes_on_after_its_last_whole_part(run: tuple, tmp_path: pa
     report = fast.write_run(tmp_path / "out", tmp_path / "records", SPEC)
     assert report["reused"] == 1
     assert files(tmp_path / "out") == files(run[0])
+
+
+@pytest.mark.parametrize("damaged", ["part-00001.record", "part-00001.claims"])
+def test_a_part_whose_record_was_changed_is_made_again(run: tuple, tmp_path: pathlib.Path, damaged: str) -> None:
+    shutil.copytree(run[0].parent, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "records" / damaged
+    changed = bytearray(path.read_bytes())
+    changed[max(at for at, byte in enumerate(changed) if chr(byte).isdigit())] ^= 1
+    path.write_bytes(changed)
+    report = fast.write_run(tmp_path / "out", tmp_path / "records", SPEC)
+    assert report["reused"] == 1
+    assert report["stats"] == run[1]["stats"]
 
 
 def test_ctrl_c_stops_within_a_second(tmp_path: pathlib.Path) -> None:

@@ -117,9 +117,9 @@ def test_without_a_checker_good_answers_are_those_above_sfts_median_for_the_prom
 
 def test_answers_cut_by_the_limit_are_said() -> None:
     cut = Samples([["a"] * 4] * 10, np.zeros((10, 4)), np.tile([True, False, False, False], (10, 1)), np.zeros(10))
-    report = write_report(comparison(sft=samples(["a"] * 4), uniform=cut), DENSITY, ACCURACY, SETTINGS)
+    report = write_report(comparison(sft=samples(["a"] * 4), uniform=cut), WEIGHTINGS, ACCURACY, SETTINGS)
     assert "MANY ANSWERS WERE CUT at the limit of tokens (sft 0%, uniform 75%)" in report
-    assert "WERE CUT" not in write_report(WIDE, DENSITY, ACCURACY, SETTINGS)
+    assert "WERE CUT" not in write_report(WIDE, WEIGHTINGS, ACCURACY, SETTINGS)
 
 
 def test_by_source_and_decile_parts_add_up_to_the_whole() -> None:
@@ -134,7 +134,10 @@ def test_the_first_decile_is_the_rarest() -> None:
     assert (np.bincount(deciles) == 10).all()
 
 
-DENSITY = {"ess_share": 0.6, "alpha": 2.0, "cap": 20.0, "capped": 0}
+WEIGHTINGS = {
+    "density": {"ess_share": 0.6, "alpha": 2.0, "cap": 20.0, "capped": 0},
+    "density-by-novelty": {"ess_share": 0.4, "alpha": 1.5, "cap": 20.0, "capped": 3},
+}
 
 
 def accuracy(
@@ -158,10 +161,19 @@ SETTINGS = [{"arm": "uniform", "beta": 0.02, "loss_type": "dr_grpo"}]
 
 
 def test_the_report_shows_what_was_set_and_what_the_weights_favour() -> None:
-    report = write_report(WIDE, DENSITY, ACCURACY, SETTINGS)
+    report = write_report(WIDE, WEIGHTINGS, ACCURACY, SETTINGS)
     assert "| uniform | 0.02 | dr_grpo |" in report
     assert "| a | 2.00 |" in report
     assert "| b | 0.50 |" in report
+    assert "density: effective sample size 0.60 of the prompts at α = 2.00" in report
+    assert re.search(r"^density-by-novelty: effective sample size 0.40 .* α = 1.50, .* reached: yes", report, re.M)
+
+
+def test_intervals_of_few_seeds_stay_in_what_a_measure_can_be() -> None:
+    sure, half = samples(RIGHT), samples([RIGHT[0], "no"])
+    made = comparison(sft=[sure] * 2, uniform=[sure, half], density=[half, sure])["arms"]["uniform"]
+    assert made["pass@1"]["high"] == 1.0
+    assert all(0 <= of["low"] <= of["high"] for name, of in made.items() if name != "reward" and of["n"])
 
 
 @pytest.mark.parametrize(
@@ -178,26 +190,26 @@ def test_the_report_shows_what_was_set_and_what_the_weights_favour() -> None:
 def test_the_report_judges_the_reward_model_against_shortcuts_and_chance(
     length: tuple[float, float], writer: tuple[float, float] | None, low: float, said: str
 ) -> None:
-    report = write_report(WIDE, DENSITY, accuracy(0.7, length, writer, low), SETTINGS)
+    report = write_report(WIDE, WEIGHTINGS, accuracy(0.7, length, writer, low), SETTINGS)
     assert said in report
     assert ("CHANCE on" in report) == (low <= 0.5)
     assert f"| -3 … 2 | 9 | 70.0% [{low:.1%}, 90.0%] |" in report
 
 
 def test_the_report_names_sources_outside_the_band_that_grpo_learns_in() -> None:
-    assert "except on a 0%, b 0%" in write_report(WIDE, DENSITY, ACCURACY, SETTINGS)
+    assert "except on a 0%, b 0%" in write_report(WIDE, WEIGHTINGS, ACCURACY, SETTINGS)
 
 
 def test_the_report_says_whether_training_worked() -> None:
-    assert "training worked" in write_report(WIDE, DENSITY, ACCURACY, SETTINGS)
+    assert "training worked" in write_report(WIDE, WEIGHTINGS, ACCURACY, SETTINGS)
     same = samples(["\\.0", "no", "no", "no"])
-    flat = write_report(comparison(sft=same, uniform=same), DENSITY, ACCURACY, SETTINGS)
+    flat = write_report(comparison(sft=same, uniform=same), WEIGHTINGS, ACCURACY, SETTINGS)
     assert "TRAINING DID NOT WORK" in flat
     assert "training worked" not in flat
 
 
 def test_the_report_says_that_one_seed_is_too_few() -> None:
-    assert "no difference between arms can be called significant" in write_report(WIDE, DENSITY, ACCURACY, SETTINGS)
+    assert "no difference between arms can be called significant" in write_report(WIDE, WEIGHTINGS, ACCURACY, SETTINGS)
 
 
 def test_held_out_prompts_are_balanced_by_source_and_repeat_by_seed() -> None:
