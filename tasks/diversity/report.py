@@ -190,16 +190,16 @@ def write_report(
         "## What the weights favour",
         "",
         *(
-            f"{arm}: effective sample size {of['ess_share']:.2f} of the prompts at α = {of['alpha']:.2f}, weights capped "
-            f"at {of['cap']:g} times the median (cap reached: {'yes' if of['capped'] else 'no'})."
+            f"{arm}: effective sample size {of['ess_share']:.2f} of the prompts at α = {of['alpha']:.2f}, weights "
+            f"capped at {of['cap']:g} times the median (cap reached: {'yes' if of['capped'] else 'no'})."
             for arm, of in weightings.items()
         ),
-        "To density rare means few near neighbours among the prompts' vectors. A small family of look-alike prompts is dense, "
-        "so its weight can lie below 1:",
+        "To density rare means few near neighbours among the prompts' vectors. A small family of look-alike prompts is "
+        "dense, so its weight can lie below 1:",
         "",
         *_table(_weight_rows(comparison)),
         "",
-        *(["These are density's, which placebo permutes; density-by-novelty has others."] if NOVELTY in trained else []),
+        *(["They are density's; placebo permutes them, density-by-novelty has others."] if NOVELTY in trained else []),
         "",
         "## Measures",
         "",
