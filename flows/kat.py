@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prefect import flow, unmapped
+from prefect.futures import PrefectConcurrentFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.cli import publish_until, run
@@ -129,7 +130,8 @@ def at_once(arms: list[Arm], runs: list[PolicyParams], made: Prepared) -> list[A
     try:
         return policies.result()
     except BaseException:
-        begun = [policy.wrapped_future for policy in policies if not policy.wrapped_future.cancel()]
+        threads = [policy.wrapped_future for policy in policies if isinstance(policy, PrefectConcurrentFuture)]
+        begun = [thread for thread in threads if not thread.cancel()]
         while wait(begun, timeout=0.1).not_done:
             stop_training()
         raise
