@@ -96,7 +96,8 @@ def trained(
         made.append(train_networks(list(group.values()), list(group), embeddings, split, params.numbers))
         for key, one in planned:
             if key in group:
-                get_run_logger().info("experiment %s seed %d done", one.experiment.name, one.seed)
+                why = "" if one.seed < params.seeds else ", for ensembles"
+                get_run_logger().info("experiment %s seed %d done%s", one.experiment.name, one.seed, why)
     get_run_logger().info("made %d, reused %d", sum(map(len, groups)), len(known))
     return keys, [*dict.fromkeys(known.values()), *made]
 

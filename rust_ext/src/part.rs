@@ -306,6 +306,9 @@ impl PartWriter {
 
 /// Writes `path` at once: whole under its name, or not at all.
 pub fn publish(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(partial(path), bytes)?;
-    Ok(fs::rename(partial(path), path)?)
+    let written = fs::write(partial(path), bytes).and_then(|()| fs::rename(partial(path), path));
+    if written.is_err() {
+        let _ = fs::remove_file(partial(path));
+    }
+    Ok(written?)
 }

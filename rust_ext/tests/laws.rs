@@ -38,6 +38,10 @@ fn every_step_equals_the_boxed_reducers_in_bytes_and_words() {
             assert_eq!(words.next(), next.to_flat::<u32>(), "{}", tree.print());
             assert_eq!(bytes.next(), next.to_flat::<u8>(), "{}", tree.print());
             assert_eq!(contracted_size(words.term(), at), words.next().len());
+            let bound = [&[u32::LAM, u32::LAM], words.next()].concat();
+            assert!(is_closed(&bound), "{} got a new free variable", tree.print());
+            let (text, (start, end)) = to_string_with_span(words.term(), at);
+            assert_eq!(parse(&text[start..end]).unwrap(), words.term()[at..subterm_end(words.term(), at)]);
             words.advance();
             bytes.advance();
             from = at.saturating_sub(1);

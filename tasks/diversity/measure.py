@@ -27,7 +27,9 @@ def possible(measure: str) -> tuple[float, float]:
     """The least and the most that a measure can be."""
     if measure == "reward":
         return -math.inf, math.inf
-    return 0.0, 1.0 if measure in SHARES or measure.startswith("pass@") else math.inf
+    if measure in SHARES or measure.startswith("pass@"):
+        return 0.0, 1.0
+    return 0.0, 2.0 if measure.endswith("spread") else math.inf
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,10 @@ def forest(comparison: Mapping[str, Any]) -> str:
     between = between_arms(list(comparison["arms"]))
     if not between:
         return svg(Figure(figsize=(1, 1)))
-    metrics = [name for name, of in comparison["contrasts"][next(iter(between))].items() if of["equivalence"]["delta"]]
-    figure = Figure(figsize=(8, 1 + 0.3 * len(metrics) * len(between) / 2 + 0.3 * len(metrics)))
+    every = comparison["contrasts"][next(iter(between))]
+    metrics = [name for name, of in every.items() if of["equivalence"]["delta"]]
+    left_out = [name for name in every if name not in metrics]
+    figure = Figure(figsize=(9, 1.5 + 0.3 * len(metrics) * len(between) / 2 + 0.3 * len(metrics)))
     axes = figure.subplots()
     axes.axvspan(-DELTA, DELTA, color="#eeeeee", zorder=0)
     axes.axvline(0, color="#888888", linewidth=1)
@@ -44,9 +46,12 @@ def forest(comparison: Mapping[str, Any]) -> str:
         range(len(metrics)), [f"{name} *" if name == comparison["primary"]["metric"] else name for name in metrics]
     )
     axes.invert_yaxis()
-    primary = f"* primary for {between.get(comparison['primary']['contrast'], 'none')}, grey: ±δ"
-    axes.set_xlabel(f"difference in standard deviations of the SFT model over prompts ({primary})")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False)
+    notes = [f"* primary for {between.get(comparison['primary']['contrast'], 'none')}, grey: ±δ"]
+    if left_out:
+        notes.append(f"not drawn, for SFT's answers do not vary in it: {', '.join(left_out)}")
+    axes.set_xlabel("\n".join(["difference in standard deviations of the SFT model over prompts", *notes]))
+    if metrics:
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     return svg(figure)
 
 

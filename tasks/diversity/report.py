@@ -49,7 +49,8 @@ def answer(comparison: Mapping[str, Any]) -> str:
             f"**Not decided**: what the tests show of these prompts the interval, which is of others too, does not. "
             f"{figures}."
         )
-    return f"**Not decided**: neither a difference nor its absence is shown. {figures}."
+    why = "" if same["delta"] else " SFT's answers do not vary in it, so no margin can be set: train SFT longer."
+    return f"**Not decided**: neither a difference nor its absence is shown.{why} {figures}."
 
 
 def training_verdict(contrast: Mapping[str, Any]) -> str:

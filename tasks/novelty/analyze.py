@@ -70,8 +70,8 @@ def read_batch(
 def analyze_and_visualize(
     batch: Batch, out: Path, notes: Sequence[str] = (), *, resamples: int = 1000, seed: int = 0
 ) -> pl.DataFrame:
-    """Write results.parquet, results.json, scores.parquet, novelty.parquet, report.html and the pictures; return the
-    first of them.
+    """Write results.parquet, results.json, scores.parquet, novelty.parquet, report.html, the pictures and the most
+    novel and most familiar rows as text; return the first of them.
 
     novelty.parquet holds id, score (a rank) of the tested rows by the first experiment's default detector, as do the
     pictures of single rows, with seed 0.
@@ -86,18 +86,22 @@ def analyze_and_visualize(
         for one in batch.said
         if one.experiment == first and one.seed == 0
     }
+    beside = detector if detector != "knn_5" else "rnd_ensemble"
     rows = batch.judged.with_columns(
         score=ranks[detector],
         knn_5=ranks["knn_5"],
+        beside=ranks[beside],
         characters=pl.Series([len(batch.texts[name]) for name in batch.judged["id"]]),
     ).filter(part="test")
-    drawn = pictures(first, batch.losses, rows, found, detector)
+    drawn = pictures(first, batch.losses, rows, found, detector, beside)
+    shown = examples(rows, batch.texts)
     results.write_parquet(out / "results.parquet")
     (out / "results.json").write_text(json.dumps(found, indent=1))
     scores_table(batch.judged, batch.said).write_parquet(out / "scores.parquet")
     rows.select("id", "score").write_parquet(out / "novelty.parquet")
     for name, picture in drawn.items():
         (out / name).write_text(picture)
-    page = write_page(results, found, examples(rows, batch.texts), drawn, notes)
+    (out / "precomp_examples.json").write_text(json.dumps(shown, indent=1, ensure_ascii=False))
+    page = write_page(results, found, shown, drawn, notes)
     (out / "report.html").write_text(page)
     return results

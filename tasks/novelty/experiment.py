@@ -129,8 +129,9 @@ def run_rnd_experiment_precomputed(
     for needed in (folder / "known.parquet", folder / "judged.parquet", path):
         if not needed.is_file():
             raise InputError(
-                f"{needed} is not there. Encode with this encoder and these options first: python -m flows.novelty "
-                f"--until precompute --out {folder}."
+                f"{needed} is not there{_found_instead(folder)}. Encode with this encoder and these options first: "
+                f"python -m flows.novelty --until precompute --out {folder}, with --experiments where they are not of "
+                "the default batch; what no hub gives is encoded by minilm."
             )
     known, judged = pl.read_parquet(folder / "known.parquet"), pl.read_parquet(folder / "judged.parquet")
     if len(known) < num_train_samples:
@@ -159,3 +160,8 @@ def by_novel_set(judged: pl.DataFrame, scores: Doubles) -> dict[str, tuple[Doubl
     known = rows.filter(pl.col("novel").is_null())["score"].to_numpy()
     sets = rows.filter(pl.col("novel").is_not_null()).partition_by("novel", maintain_order=True)
     return {of["novel"][0]: (known, of["score"].to_numpy()) for of in sets}
+
+
+def _found_instead(folder: Path) -> str:
+    names = sorted(path.name for path in (folder / "embeddings").glob("*.parquet"))
+    return f"; what lies there is {', '.join(names)}" if names else ""

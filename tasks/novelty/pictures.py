@@ -25,19 +25,20 @@ def pictures(
     rows: pl.DataFrame,
     results: Mapping[str, Any],
     detector: str,
+    beside: str,
 ) -> dict[str, str]:
     """File name → SVG.
 
     experiment: the one whose scores are shown.  losses: by experiment, for each network the loss of each epoch.
-    rows: its tested rows, novel (null where known), characters, knn_5, score (the detector's), all scores as ranks.
-    results: of `summary`.
+    rows: its tested rows, novel (null where known), characters, knn_5, score (the detector's), beside (that
+    of the one named so, drawn against knn_5), all scores as ranks.  results: of `summary`.
     """
     return {
         "precomp_losses.svg": _losses(losses),
         "precomp_scores.svg": _cumulative(rows, experiment, detector),
         "precomp_roc_pr.svg": _curves(rows, experiment, detector),
         "precomp_length.svg": _scatter(rows, "characters", detector, logarithmic=True),
-        "precomp_knn.svg": _scatter(rows, "knn_5", detector),
+        "precomp_knn.svg": _scatter(rows, "knn_5", beside, "beside"),
         "precomp_experiments.svg": _forest(results),
     }
 
@@ -100,11 +101,13 @@ def _pr(known: Doubles, novel: Doubles) -> Doubles:
     return np.interp(GRID, found, best)
 
 
-def _scatter(rows: pl.DataFrame, against: str, detector: str, *, logarithmic: bool = False) -> str:
+def _scatter(
+    rows: pl.DataFrame, against: str, detector: str, score: str = "score", *, logarithmic: bool = False
+) -> str:
     figure = Figure(figsize=(8, 5))
     axes: Axes = figure.subplots()
     shown = rows.sample(min(len(rows), MOST_POINTS), seed=0)
-    for name, colour, (x, y) in _sets(shown, against, "score"):
+    for name, colour, (x, y) in _sets(shown, against, score):
         axes.plot(x, y, ".", color=colour, markersize=4, alpha=0.6, label=name)
     axes.set(xlabel="characters" if against == "characters" else f"{against}, rank", ylabel=f"{detector}, rank")
     if logarithmic:

@@ -14,7 +14,7 @@ TITLES = {
     "precomp_scores.svg": "How scores are spread",
     "precomp_roc_pr.svg": "What is found, and at what price",
     "precomp_length.svg": "Score against length",
-    "precomp_knn.svg": "Score against the distance to 5 neighbours",
+    "precomp_knn.svg": "Ranks by score and by the distance to 5 neighbours",
     "precomp_experiments.svg": "All experiments",
 }
 LESS = "{difference:+.3f} [{difference_low:+.3f}, {difference_high:+.3f}]"
@@ -88,15 +88,19 @@ def write_page(
 
 
 def comparison_rows(batches: Mapping[str, pl.DataFrame]) -> list[dict[str, Any]]:
-    """A row for each batch, experiment and detector: its encoder, mean AUROC over seeds by novel set, and over all."""
+    """A row for each batch, experiment and detector: its encoder, and mean AUROC over seeds by novel set.
+
+    mean: over the novel sets that all batches have; None where they have none.
+    """
     rows = []
+    shared = set.intersection(*(set(results["novel_set"]) for results in batches.values()))
     for batch, results in batches.items():
         each = results.group_by("experiment", "encoder", "detector", maintain_order=True)
         for (experiment, encoder, detector), part in each:
             by_set = part.group_by("novel_set", maintain_order=True).agg(pl.mean("auroc"))
             found = dict(by_set.iter_rows())
             rows.append({"batch": batch, "experiment": experiment, "encoder": encoder, "detector": detector, **found})
-            rows[-1]["mean"] = mean(found.values())
+            rows[-1]["mean"] = mean(found[name] for name in shared) if shared else None
     return rows
 
 

@@ -8,6 +8,9 @@ import numpy as np
 from tasks.errors import InputError
 from tasks.tables import Floats, read_embeddings
 
+SAME = 1e-6
+"""Of the largest number: what rounding leaves between vectors that got length 1."""
+
 
 def load_precomputed_embeddings(path: Path, ids: Sequence[str]) -> Floats:
     """Vectors [n, D] of these rows from an embeddings.parquet (id, emb).
@@ -46,12 +49,13 @@ def prepare_embeddings_for_training(emb: Floats, *, normalize: bool) -> Floats:
     bad = ~np.isfinite(emb).all(axis=1)
     if bad.any():
         raise InputError(f"The vector of row {int(np.argmax(bad)) + 1} is not finite. Encode it again or leave it out.")
-    if (emb == emb[0]).all():
+    made = ready(emb, normalize=normalize)
+    if np.allclose(made, made[0], rtol=0, atol=SAME * float(np.abs(made).max())):
         raise InputError(
             f"All {len(emb)} vectors are the same, so no row could be more novel than another. Is the encoder broken, "
             "or do all rows say the same?"
         )
-    return ready(emb, normalize=normalize)
+    return made
 
 
 def ready(emb: Floats, *, normalize: bool) -> Floats:

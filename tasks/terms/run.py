@@ -61,11 +61,14 @@ def describe(folder: Path, seed: int, params: RunParams, parts: Sequence[PartRec
         ],
     }
     figures = coverage(stats)
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1))
-    (folder / "coverage.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False))
-    (folder / "coverage.svg").write_text(
-        coverage_picture(figures, f"{stats['rows']:,} steps, {params.profile}, seed {seed}")
-    )
+    texts = {
+        "manifest.json": json.dumps(manifest, indent=1),
+        "coverage.json": json.dumps(figures, indent=1, ensure_ascii=False),
+        "coverage.svg": coverage_picture(figures, f"{stats['rows']:,} steps, {params.profile}, seed {seed}"),
+    }
+    for name, text in texts.items():
+        (folder / name).unlink(missing_ok=True)  # an earlier try's may be a read-only link to what was published
+        (folder / name).write_text(text)
 
 
 def scan_part(path: Path, seed: int, params: RunParams, part: int) -> None:
@@ -87,8 +90,9 @@ def resolve_parts(folder: Path, seed: int, params: RunParams, scans: Sequence[Pa
 
 
 def write_part(folder: Path, seed: int, params: RunParams, part: int, kept: Path) -> int:
-    """Third pass: write the rows of a part that are kept, and its record; returns their number."""
+    """Third pass: write the rows of a part that are kept, and what is known of it; returns their number."""
     report = lam.write_part(folder, folder, params.spec(seed), part, kept / f"part-{part:05}.keep")
+    (folder / f"part-{part:05}.json").write_text(json.dumps(report["parts"][0]))
     return report["stats"]["rows"]
 
 

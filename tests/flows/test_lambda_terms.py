@@ -83,6 +83,14 @@ def test_dask_makes_the_same_bytes(checkout: tuple[Path, str], tmp_path: Path) -
     assert files(tmp_path / "made") == files(checkout[0] / "made")
 
 
+def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path, prefect_server: None) -> None:
+    process = start(tmp_path, "--examples", "1000", "--runner", "dask", "--dask-address", "tcp://127.0.0.1:1")
+    said, _ = process.communicate()
+    assert process.returncode == 1
+    assert "error: --dask-address tcp://127.0.0.1:1: no Dask scheduler answers there" in said
+    assert "Traceback" not in said
+
+
 def records(folder: Path) -> list[Path]:
     return list((folder / "data" / "terms" / ".work").glob("*/records/part-*.record"))
 

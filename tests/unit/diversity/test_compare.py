@@ -1,5 +1,6 @@
 """The comparison against answers whose measures are known, and a report that claims no more."""
 
+import html
 import json
 import re
 from itertools import permutations
@@ -278,6 +279,13 @@ def test_the_answer_is_that_of_the_tests(density: list[int], placebo: list[int],
     base = [VARIED] * len(density)
     made = comparison(sft=base, uniform=base, density=seeds(*density), placebo=seeds(*placebo))
     assert re.search(said, answer(made))
+
+
+def test_where_sft_never_varies_that_is_said_and_drawn() -> None:
+    never = samples(["no"] * 4)
+    made = comparison(sft=[never] * 2, uniform=[never] * 2, density=[VARIED] * 2, placebo=[never] * 2)
+    assert "no margin can be set: train SFT longer" in answer(made)
+    assert "not drawn, for SFT's answers do not vary in it: distinct_correct, entropy" in html.unescape(forest(made))
 
 
 def test_arms_that_say_the_same_do_not_differ_by_delta() -> None:

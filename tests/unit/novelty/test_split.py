@@ -112,6 +112,7 @@ def test_what_cannot_be_split_is_said(given: dict[str, Any], said: str) -> None:
         ([[1, 2]], "1 vector to learn from"),
         ([[1, 2], [np.nan, 1]], "row 2 is not finite"),
         ([[1, 2], [1, 2]], "All 2 vectors are the same"),
+        ([[1, 2], [3, 6], [0.7, 1.4]], "All 3 vectors are the same"),
         ([[1, 2], [0, 0]], "row 2 is zero"),
     ],
 )
