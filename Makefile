@@ -1,4 +1,4 @@
-# make demo | test | bench; each calls setup first, which takes a second when nothing changed.
+# make demo | test | bench | up | down | status; each calls setup first, which takes a second when nothing changed.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.katflow-setup
@@ -6,7 +6,7 @@ SOURCES := pyproject.toml constraints.txt $(addprefix rust_ext/,Cargo.toml Cargo
 
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: setup demo test bench chromium
+.PHONY: setup demo test bench chromium up down status
 .DEFAULT_GOAL := demo
 
 setup: $(STAMP)
@@ -30,6 +30,13 @@ chromium:
 	@command -v chromium >/dev/null || { { test "$$(id -u)" = 0 || test "$$CI" = true; } && command -v apt-get >/dev/null \
 	  && $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq chromium >/dev/null; } \
 	  || echo "browser tests need chromium: sudo apt-get install chromium"
+
+# Prefect's server, a worker and result pages on this machine: make up [DB=postgresql+asyncpg://…] [HOST=0.0.0.0]
+up: setup
+	$(BIN)/python -m flows.stack up $(if $(DB),--db $(DB)) $(if $(HOST),--host $(HOST))
+
+down status: setup
+	$(BIN)/python -m flows.stack $@
 
 bench: setup
 	$(BIN)/python -m tests.bench

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 from httpx import TransportError
@@ -20,6 +20,7 @@ from tasks.artifact import PUBLISHED, Artifact, link_or_copy, publish, published
 from tasks.errors import KatflowError
 from tasks.params import Params
 
+Given = TypeVar("Given", bound=Params)
 NO_SPACE = os.strerror(errno.ENOSPC)
 
 
@@ -72,7 +73,7 @@ def seed_of_run(seed: int | None) -> int:
     return UUID(flow_run.id).int % 2**63 if seed is None else seed
 
 
-def parse(params: type[Params], argv: Sequence[str], program: str) -> Params:
+def parse(params: type[Given], argv: Sequence[str], program: str) -> Given:
     """Flags to checked parameters. Exits with 2 and a message where a flag or value is wrong."""
     flags = type("Flags", (BaseSettings, params), {"__doc__": params.__doc__})
     try:

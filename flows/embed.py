@@ -10,6 +10,7 @@ from prefect import flow, unmapped
 from prefect.logging import get_run_logger
 
 from flows.cli import run
+from flows.deployed import deployable
 from flows.params import EmbedTextsParams
 from flows.runners import dask
 from tasks.artifact import Artifact, external, publish, require_writable
@@ -17,7 +18,7 @@ from tasks.embed.params import EmbedParams, Encoding
 from tasks.embed.task import cut_texts, embed, embedding_model, encode_shard, known_shards, read_texts, shards_of
 
 
-@flow(name="embed", flow_run_name="embed {params.data.name} with {params.encoder}")
+@deployable("embed", "embed {params.data.name} with {params.encoder}")
 def embed_texts(params: EmbedTextsParams) -> dict[str, Path]:
     """Encode what no earlier run has encoded, and give every text its vector under its id."""
     require_writable(params.out)

@@ -5,14 +5,13 @@ kat's stages up to the reward model → policy (arms × seeds) → what each say
 
 from pathlib import Path
 
-from prefect import flow
-
 from flows.cli import publish_until, run
+from flows.deployed import deployable
 from flows.kat import Stages, compared, prepared, trained
 from flows.params import ExperimentParams
 
 
-@flow(name="experiment", flow_run_name="experiment {params.preset}, {params.seeds} seeds")
+@deployable("experiment", "experiment {params.preset}, {params.seeds} seeds")
 def experiment(params: ExperimentParams = ExperimentParams()) -> dict[str, Path]:
     """Train the arms with paired seeds from one SFT model and one reward model, and test how their answers differ."""
     return publish_until("experiment", params.out, stages(params))

@@ -15,6 +15,7 @@ from prefect.futures import PrefectConcurrentFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.cli import publish_until, run
+from flows.deployed import deployable
 from flows.embed import embedded
 from flows.params import KatParams, MainParams
 from tasks.artifact import Artifact, external
@@ -34,7 +35,7 @@ from tasks.sft.task import find_sft_model, train_sft_model
 from tasks.terms.task import generate_terms
 
 
-@flow(name="kat", flow_run_name="kat {params.preset} to {params.until}")
+@deployable("kat", "kat {params.preset} to {params.until}")
 def kat(params: KatParams = KatParams()) -> dict[str, Path]:
     """Map what preference data covers, train more on what is rare in it, and measure whether that helps."""
     return publish_until(params.until, params.out, stages(params))

@@ -6,6 +6,7 @@ from prefect import flow, unmapped
 from prefect.logging import get_run_logger
 
 from flows.cli import publish_contents, run, seed_of_run
+from flows.deployed import deployable
 from flows.params import LambdaTermsParams
 from flows.runners import dask
 from tasks.artifact import Artifact, require_writable
@@ -13,7 +14,7 @@ from tasks.terms.params import RunParams
 from tasks.terms.task import gather_parts, make_run, resolve_parts, scan_part, write_part
 
 
-@flow(name="lambda-terms", flow_run_name="lambda terms, {params.examples} examples, {params.profile}")
+@deployable("lambda-terms", "lambda terms, {params.examples} examples, {params.profile}")
 def lambda_terms(params: LambdaTermsParams = LambdaTermsParams()) -> dict[str, Path]:
     """Make checked examples of one reduction step each; a run that goes on makes only the parts that are missing."""
     require_writable(params.out)

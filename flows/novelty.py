@@ -6,10 +6,10 @@ problems → split → texts → vectors ─┬→ networks (experiments × seed
 
 from pathlib import Path
 
-from prefect import flow
 from prefect.logging import get_run_logger
 
 from flows.cli import publish_contents, run
+from flows.deployed import deployable
 from flows.embed import embedded
 from flows.params import NoveltyFlowParams
 from tasks.artifact import Artifact, external, publish, require_writable
@@ -29,7 +29,7 @@ from tasks.novelty.task import (
 )
 
 
-@flow(name="novelty", flow_run_name="novelty to {params.until}, {params.seeds} seeds")
+@deployable("novelty", "novelty to {params.until}, {params.seeds} seeds")
 def novelty(params: NoveltyFlowParams) -> dict[str, Path]:
     """Train random networks on stored vectors, and measure how well they and others tell what is new."""
     require_writable(params.out)

@@ -5,9 +5,8 @@ pairs → prompts → embed → density → map
 
 from pathlib import Path
 
-from prefect import flow
-
 from flows.cli import run
+from flows.deployed import deployable
 from flows.embed import embedded
 from flows.params import PromptMapParams
 from tasks.artifact import Artifact, external, publish, require_writable
@@ -18,7 +17,7 @@ from tasks.prompt_map.task import draw_prompt_map
 from tasks.prompts.task import unique_prompts
 
 
-@flow(name="prompt-map", flow_run_name="prompt map by {params.encoder}")
+@deployable("prompt-map", "prompt map by {params.encoder}")
 def prompt_map(params: PromptMapParams) -> dict[str, Path]:
     """Map prompts: similar ones near each other, rare ones big."""
     require_writable(params.output_path.parent)

@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from prefect import flow
-
 from flows.cli import run
+from flows.deployed import deployable
 from flows.params import SampleRareParams
 from tasks.artifact import external, publish
 from tasks.density.task import weigh_by_density
 
 
-@flow(name="sample-rare", flow_run_name="sample {params.budget} of {params.emb.name}")
+@deployable("sample-rare", "sample {params.budget} of {params.emb.name}")
 def sample_rare(params: SampleRareParams) -> dict[str, Path]:
     """Draw ids without replacement, the rarer the likelier."""
     embeddings = external(params.emb)

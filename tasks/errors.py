@@ -3,7 +3,8 @@
     KatflowError
     ├── InputError      a file, row, flag or model that cannot be used as it is
     ├── ArtifactError   an artifact that is missing, damaged or in the way
-    └── TrainingError   a training run that must not go on
+    ├── TrainingError   a training run that must not go on
+    └── ServiceError    a server, worker or database that does not start or answer
 
 Each message says what was met, why it matters and what to do.
 """
@@ -23,3 +24,7 @@ class ArtifactError(KatflowError):
 
 class TrainingError(KatflowError):
     """A training run must not start or go on."""
+
+
+class ServiceError(KatflowError):
+    """A server, a worker or a database does not start or answer."""

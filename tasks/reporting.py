@@ -6,19 +6,25 @@ What is shown is not the work: where the server is gone, that is said in the log
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
 from prefect.artifacts import (
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
 )
-from prefect.context import TaskRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
+
+from tasks.artifact import data_root
 
 Progress = Callable[[float], None]
 SECONDS_BETWEEN_UPDATES = 2.0
@@ -68,6 +74,28 @@ def show_markdown(key: str, text: str, description: str) -> None:
     """A markdown artifact. Outside a task run it does nothing."""
     if TaskRunContext.get() is not None:
         _shown(lambda: create_markdown_artifact(key=key, markdown=text, description=description))
+
+
+def show_files(files: Mapping[str, Path], base: str | None) -> None:
+    """What a flow run published: links to a server of the data folder at `base`, or else paths. Pages apart too.
+
+    Outside a flow run it does nothing.
+    """
+    if FlowRunContext.get() is None:
+        return
+    served = {name: _url(path, base) for name, path in files.items()}
+    rows = [f"| {name} | {f'[{path}]({served[name]})' if served[name] else path} |" for name, path in files.items()]
+    table = "\n".join(["| what | where |", "|---|---|", *rows])
+    _shown(lambda: create_markdown_artifact(key="results", markdown=table, description="What the run published"))
+    for name, url in served.items():
+        if url and name.endswith(".html"):
+            key = name.removesuffix(".html").replace("_", "-")
+            _shown(partial(create_link_artifact, link=url, link_text=name, key=key))
+
+
+def _url(path: Path, base: str | None) -> str | None:
+    inside = path.absolute().is_relative_to(data_root())
+    return f"{base}/{quote(str(path.absolute().relative_to(data_root())))}" if base and inside else None
 
 
 def log_line(text: str, *values: object) -> None:

@@ -1,0 +1,84 @@
+"""What Prefect's server does by itself when a run dies: it is found, and goes on where it stopped.
+
+    crash → Crashed → AwaitingRetry → the same run again, with its parameters and its id, so with its seed and its parts
+
+A flow's process that dies under a worker is Crashed at once. One that dies with its worker is found by its silence:
+deployments send a heartbeat every 30 seconds (PREFECT_FLOWS_HEARTBEAT_FREQUENCY in prefect.yaml).
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+
+TAG = "katflow"
+"""Of every deployment in prefect.yaml: what others run on the same server is left alone."""
+SILENCE = timedelta(seconds=120)
+PAUSE = timedelta(seconds=30)
+"""A worker reports a death twice, seconds apart: a run that went on before would be called crashed again."""
+RETRIES = 3
+ALIVE = ("heartbeat", "AwaitingRetry", "Completed", "Failed", "Cancelling", "Cancelled")
+"""What breaks a silence. Not Crashed: one event of two automations locks SQLite, and both act again."""
+
+_runs = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
+_ours = ResourceSpecification({"prefect.resource.id": f"prefect.tag.{TAG}"})
+
+AUTOMATIONS = (
+    AutomationCore(
+        name="katflow: a silent run has crashed",
+        description=f"No heartbeat for {SILENCE.seconds} seconds, and no end: its process, or its machine, is gone.",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.heartbeat"},
+            expect={f"prefect.flow-run.{name}" for name in ALIVE},
+            match=_runs,
+            match_related=_ours,
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=SILENCE,
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="It has sent no heartbeat for two minutes.")],
+    ),
+    AutomationCore(
+        name="katflow: a crashed run goes on",
+        description=f"The same run is scheduled again, at most {RETRIES} times; finished parts are found done.",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.Crashed"},
+            expect={f"prefect.flow-run.{name}" for name in ("AwaitingRetry", "Pending", "Running", "Cancelled")},
+            match=ResourceSpecification(
+                {**_runs.root, "prefect.run-count": [str(count) for count in range(1, RETRIES + 1)]}
+            ),
+            match_related=_ours,
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=PAUSE,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.SCHEDULED, name="AwaitingRetry", message="It crashed, and goes on where it stopped."
+            )
+        ],
+    ),
+)
+
+
+def apply(client: SyncPrefectClient) -> None:
+    """Bring the server's automations to what stands here; others are left alone."""
+    for wanted in AUTOMATIONS:
+        known = client.read_automations_by_name(wanted.name)
+        for old in known[1:]:
+            client.delete_automation(old.id)
+        if not known:
+            client.create_automation(wanted)
+        elif _told(known[0]) != _told(wanted):
+            client.update_automation(known[0].id, wanted)
+
+
+def _told(automation: AutomationCore) -> dict[str, Any]:
+    """What decides what it does; not the ids that a server gives it and that what it waits for hangs on."""
+    return automation.model_dump(mode="json", exclude={"id": True, "trigger": {"id"}})

@@ -1,0 +1,293 @@
+"""What a team leaves running on one machine: Prefect's server, a worker, and the results as web pages.
+
+    python -m flows.stack up       # start what does not run yet; deploy prefect.yaml; apply the automations
+    python -m flows.stack status   # what runs, what comes next, what came last
+    python -m flows.stack down     # stop what `up` started, and nothing else
+
+What it starts is noted in `.katflow/` with process number and start time; logs lie beside the notes.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from pydantic import Field
+
+from flows.automations import TAG, apply
+from flows.cli import parse
+from tasks.artifact import data_root
+from tasks.errors import KatflowError, ServiceError
+from tasks.params import Params
+
+POOL = "katflow"
+TRAINING = "training"
+"""The pool's queue of deployments that train: two at once would share one machine."""
+LOOPBACK = "127.0.0.1"
+PREFECT = str(Path(sys.executable).with_name("prefect"))
+SECONDS_TO_START = 180
+SECONDS_TO_STOP = 30
+SHOWN = 10
+
+
+class StackParams(Params):
+    """Prefect's server, a worker of pool katflow and a server of result files, on this machine."""
+
+    db: str = Field("sqlite", description="sqlite, or the URL of a database: postgresql+asyncpg://…")
+    host: str = Field(LOOPBACK, description="address to listen on; beyond loopback, or with Postgres, a password is on")
+    port: int = Field(4200, ge=1, lt=2**16, description="of the server and its UI")
+    files_port: int = Field(4201, ge=1, lt=2**16, description="of the result files, always on loopback")
+    limit: int = Field(4, ge=1, description="flow runs at once; of deployments that train, one")
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others than this machine's user are to reach it."""
+        return self.db != "sqlite" or self.host != LOOPBACK
+
+    @property
+    def url(self) -> str:
+        """Where this machine finds the server."""
+        return f"http://{LOOPBACK if self.host == '0.0.0.0' else self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Started:
+    """A process that `up` started. pid alone can be another's by now; with its start time it cannot."""
+
+    pid: int
+    since: str
+
+    @classmethod
+    def of(cls, pid: int) -> "Started":
+        return cls(pid, _start_time(pid) or "")
+
+    @property
+    def lives(self) -> bool:
+        return bool(self.since) and _start_time(self.pid) == self.since
+
+
+def up(p: StackParams) -> None:
+    """Start the server, the pool, all deployments, the automations, a worker and the file server; what runs stays."""
+    folder = state_folder()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    auth = _password(folder) if p.is_shared else None
+    env = environment(p, auth)
+    if not _is_up(p.url):
+        _refuse_taken(p.host, p.port)
+        server = {} if p.db == "sqlite" else {"PREFECT_SERVER_DATABASE_CONNECTION_URL": p.db}
+        command = [PREFECT, "server", "start", "--host", p.host, "--port", str(p.port)]
+        _start(folder, "server", command, {**env, **server})
+        _wait("server", lambda: _is_up(p.url), folder)
+    with _client(p.url, auth) as client:
+        pool = WorkPoolCreate(name=POOL, type="process", concurrency_limit=p.limit)
+        client.create_work_pool(pool, overwrite=True)
+        _one_at_a_time(client, TRAINING)
+        _deploy(env)
+        apply(client)
+    # The limit is the pool's: with one of its own a worker dies of a run that comes back to it (Prefect 3.8.8).
+    _start(folder, "worker", [PREFECT, "worker", "start", "--pool", POOL, "--name", socket.gethostname()], env)
+    data_root().mkdir(exist_ok=True)
+    files = [sys.executable, "-m", "http.server", str(p.files_port), "--bind", LOOPBACK, "--directory", "data"]
+    _start(folder, "files", files, env)
+    (folder / "stack.json").write_text(p.model_dump_json())
+    print(f"The UI is at {p.url}, results are at {_files_url(p)}. For `prefect …` and `python -m flows.…` in a shell:")
+    print(f"    export PREFECT_API_URL={p.url}/api")
+    if auth:
+        print(f'    export PREFECT_API_AUTH_STRING="$(cat {folder / "password"})"')
+
+
+def down() -> None:
+    """Stop what `up` started and still lives, the worker first so that runs end with it; nothing else."""
+    folder = state_folder()
+    for name in ("worker", "files", "server"):
+        known = _known(folder, name)
+        if known and known.lives:
+            _stop(name, known)
+        (folder / f"{name}.json").unlink(missing_ok=True)
+
+
+def status() -> None:
+    """Print what runs, the next scheduled runs and the last ones."""
+    folder = state_folder()
+    for name in ("server", "worker", "files"):
+        known = _known(folder, name)
+        print(f"{name:8} {f'runs as process {known.pid}' if known and known.lives else 'does not run'}")
+    if not (folder / "stack.json").exists():
+        return
+    p = StackParams.model_validate_json((folder / "stack.json").read_text())
+    if not _is_up(p.url):
+        raise ServiceError(f"No server answers at {p.url}. Start it with `make up`; its log is {folder}/server.log.")
+    auth = (folder / "password").read_text() if p.is_shared else None
+    with _client(p.url, auth) as client:
+        ours = {deployment.id: deployment.name for deployment in client.read_deployments()}
+        begun = {"not_any_": [StateType.SCHEDULED]}
+        waiting = {"any_": [StateType.SCHEDULED]}
+        for which, sort in ((begun, FlowRunSort.START_TIME_DESC), (waiting, FlowRunSort.EXPECTED_START_TIME_ASC)):
+            only = FlowRunFilter.model_validate({"state": {"type": which}, "tags": {"all_": [TAG]}})
+            for run in client.read_flow_runs(flow_run_filter=only, sort=sort, limit=SHOWN):
+                when = (run.expected_start_time or run.created or datetime.now(UTC)).astimezone()
+                name = ours.get(run.deployment_id, "") if run.deployment_id else ""
+                print(f"{when:%Y-%m-%d %H:%M}  {run.state_name:14} {name:18} {run.name}")
+
+
+def environment(p: StackParams, auth: str | None) -> dict[str, str]:
+    """Of all that `up` starts: this process's, with a Prefect home of the checkout's own."""
+    ours = {
+        "PREFECT_HOME": str(state_folder() / "prefect"),
+        "PREFECT_API_URL": f"{p.url}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "KATFLOW_FILES_URL": _files_url(p),
+    }
+    if auth:
+        ours |= {"PREFECT_SERVER_API_AUTH_STRING": auth, "PREFECT_API_AUTH_STRING": auth}
+    return {**os.environ, **ours}
+
+
+def state_folder() -> Path:
+    return Path(".katflow").absolute()
+
+
+def main(argv: list[str]) -> NoReturn:
+    """Exits with 0 done, 1 failed with one message, 2 on bad flags."""
+    action, flags = (argv[0], argv[1:]) if argv else ("", [])
+    actions: dict[str, Callable[[], None]] = {"down": down, "status": status}
+    program = f"python -m flows.stack {action or 'up|down|status'}"
+    if action == "up":
+        params = parse(StackParams, flags, program)
+        actions["up"] = lambda: up(params)
+    if action not in actions or (flags and action != "up"):
+        print(f"error: {program} is not known: up [flags], down or status.", file=sys.stderr)
+        sys.exit(2)
+    try:
+        actions[action]()
+    except KatflowError as error:
+        sys.exit(f"error: {error}")
+    sys.exit(0)
+
+
+@contextlib.contextmanager
+def _client(url: str, auth: str | None) -> Iterator[SyncPrefectClient]:
+    settings = {PREFECT_API_URL: f"{url}/api", PREFECT_API_AUTH_STRING: auth}
+    with temporary_settings(settings), get_client(sync_client=True) as client:
+        yield client
+
+
+def _start(folder: Path, name: str, command: list[str], env: dict[str, str]) -> None:
+    """Start a process in a session of its own, unless the one noted lives."""
+    known = _known(folder, name)
+    if known and known.lives:
+        return
+    with (folder / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    (folder / f"{name}.json").write_text(json.dumps(asdict(Started.of(process.pid))))
+
+
+def _stop(name: str, started: Started) -> None:
+    """Ask a process to end, and its session where it does not in time."""
+    os.kill(started.pid, signal.SIGTERM)
+    deadline = time.monotonic() + SECONDS_TO_STOP
+    while started.lives:
+        if time.monotonic() > deadline:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
+            return
+        time.sleep(0.1)
+
+
+def _known(folder: Path, name: str) -> Started | None:
+    try:
+        return Started(**json.loads((folder / f"{name}.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _start_time(pid: int) -> str | None:
+    """Of a process that lives, in the kernel's ticks; None where there is none, or a dead one."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _is_up(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/api/health", timeout=5).status_code in (200, 401)
+    except httpx.HTTPError:
+        return False
+
+
+def _wait(name: str, condition: Callable[[], bool], folder: Path) -> None:
+    deadline = time.monotonic() + SECONDS_TO_START
+    while not condition():
+        known = _known(folder, name)
+        if not known or not known.lives or time.monotonic() > deadline:
+            raise ServiceError(f"The {name} does not come up. What it said is in {folder}/{name}.log.")
+        time.sleep(0.3)
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ServiceError(
+                f"Port {port} at {host} cannot be used ({error.strerror}), and no Prefect server answers there. Stop "
+                "what holds it, or give another --port."
+            ) from None
+
+
+def _one_at_a_time(client: SyncPrefectClient, queue: str) -> None:
+    try:
+        known = client.read_work_queue_by_name(queue, work_pool_name=POOL)
+    except ObjectNotFound:
+        client.create_work_queue(queue, work_pool_name=POOL, concurrency_limit=1)
+    else:
+        client.update_work_queue(known.id, concurrency_limit=1)
+
+
+def _deploy(env: dict[str, str]) -> None:
+    done = subprocess.run(
+        [PREFECT, "--no-prompt", "deploy", "--all"], env=env, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ServiceError(f"prefect.yaml could not be deployed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def _password(folder: Path) -> str:
+    """user:password of basic authentication: made once, readable by this user alone."""
+    path = folder / "password"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(f"katflow:{secrets.token_urlsafe(24)}")
+    return path.read_text()
+
+
+def _files_url(p: StackParams) -> str:
+    return f"http://{LOOPBACK}:{p.files_port}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

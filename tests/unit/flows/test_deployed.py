@@ -1,0 +1,57 @@
+"""Which paths the parameters of a deployed run may name."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.deployed import named_paths, require_inside
+from flows.params import EmbedTextsParams, KatParams, NoveltyFlowParams, SampleRareParams
+from tasks.errors import InputError
+
+
+def test_paths_sources_models_and_encoders_are_found_and_hub_names_are_not(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    params = KatParams.model_validate(
+        {
+            "pairs": {"sources": ["file:a.jsonl", "hf:Anthropic/hh-rlhf", "lambda"]},
+            "sft": {"model": str(tmp_path / "model")},
+            "embed": {"encoder": "sentence-transformers/all-MiniLM-L6-v2"},
+            "out": "../out",
+        }
+    )
+    assert dict(named_paths(params)) == {
+        "pairs.sources": Path("a.jsonl"),
+        "sft.model": tmp_path / "model",
+        "out": Path("../out"),
+    }
+
+
+def test_defaults_are_the_codes_own() -> None:
+    assert not list(named_paths(NoveltyFlowParams()))
+
+
+@pytest.mark.parametrize("outside", ["/etc/passwd", "../secret", "data/../secret"])
+def test_what_lies_outside_is_refused_with_what_to_do(
+    outside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    params = SampleRareParams(emb=Path(outside))
+    with pytest.raises(InputError, match=r"--emb .* lies outside of .*/data.*KATFLOW_ALLOWED_PATHS"):
+        require_inside(params, [tmp_path / "data"])
+    require_inside(params, [tmp_path / "data", Path(outside).resolve()])
+
+
+def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
+    secret, model = tmp_path / "secret", tmp_path / "data/model"
+    secret.write_text("s")
+    model.mkdir(parents=True)
+    (model / "config.json").write_text("{}")
+    within = EmbedTextsParams(data=model / "config.json", encoder=str(model))
+    require_inside(within, [tmp_path / "data"])
+    (model / "tokenizer.json").symlink_to(secret)
+    with pytest.raises(InputError, match=f"{secret} lies outside"):
+        require_inside(within, [tmp_path / "data"])
+    (tmp_path / "data/texts.jsonl").symlink_to(secret)
+    with pytest.raises(InputError, match=f"{secret} lies outside"):
+        require_inside(EmbedTextsParams(data=tmp_path / "data/texts.jsonl"), [tmp_path / "data"])
