@@ -107,7 +107,7 @@ def up(p: StackParams) -> None:
     data_root().mkdir(exist_ok=True)
     files = [sys.executable, "-m", "http.server", str(p.files_port), "--bind", LOOPBACK, "--directory", "data"]
     _start(folder, "files", files, env)
-    (folder / "stack.json").write_text(p.model_dump_json())
+    (folder / "stack.json").write_text(p.model_dump_json(exclude={"db"}))  # whose URL may hold a password
     print(f"The UI is at {p.url}, results are at {_files_url(p)}. For `prefect …` and `python -m flows.…` in a shell:")
     print(f"    export PREFECT_API_URL={p.url}/api")
     if auth:
@@ -135,8 +135,8 @@ def status() -> None:
     p = StackParams.model_validate_json((folder / "stack.json").read_text())
     if not _is_up(p.url):
         raise ServiceError(f"No server answers at {p.url}. Start it with `make up`; its log is {folder}/server.log.")
-    auth = (folder / "password").read_text() if p.is_shared else None
-    with _client(p.url, auth) as client:
+    password = folder / "password"
+    with _client(p.url, password.read_text() if password.exists() else None) as client:
         ours = {deployment.id: deployment.name for deployment in client.read_deployments()}
         begun = {"not_any_": [StateType.SCHEDULED]}
         waiting = {"any_": [StateType.SCHEDULED]}

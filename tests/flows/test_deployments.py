@@ -215,7 +215,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_a_run_that_was_killed_goes_on_by_itself_and_the_next_night_has_another_seed(stack: Stack) -> None:
     """kill -9, as often as a run is repeated: the same run ends Completed, with the bytes of one never killed."""
-    run = stack.start("lambda-terms/nightly", examples=2_000_000, workers=1, out="data/out/killed")
+    run = stack.start("lambda-terms/nightly", examples=3_000_000, workers=1, out="data/out/killed")
     before: set[Path] = set()
     for times in range(1, RETRIES + 1):
         wait(lambda known=before: stack.kept() - known)
@@ -232,7 +232,7 @@ def test_a_run_that_was_killed_goes_on_by_itself_and_the_next_night_has_another_
     assert json.loads((stack.checkout / "data/out/other/manifest.json").read_text())["seed"] != seed
     undisturbed = stack.checkout / "undisturbed"
     undisturbed.mkdir()
-    flags = ["--examples", "2000000", "--workers", "2", "--seed", str(seed), "--out", "made"]
+    flags = ["--examples", "3000000", "--workers", "2", "--seed", str(seed), "--out", "made"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": str(PREFECT_API_URL.value())}
     subprocess.run([sys.executable, "-m", "flows.lambda_terms", *flags], cwd=undisturbed, env=env, check=True)
     assert files(undisturbed / "made") == files(stack.checkout / "data/out/killed")
