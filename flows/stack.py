@@ -88,7 +88,7 @@ def up(p: StackParams) -> None:
     """Start the server, the pool, all deployments, the automations, a worker and the file server; what runs stays."""
     folder = state_folder()
     folder.mkdir(mode=0o700, exist_ok=True)
-    auth = _password(folder) if p.is_shared else None
+    auth = _password(folder, make=p.is_shared)
     env = environment(p, auth)
     if not _is_up(p.url):
         _refuse_taken(p.host, p.port)
@@ -120,7 +120,7 @@ def down() -> None:
     for name in ("worker", "files", "server"):
         known = _known(folder, name)
         if known and known.lives:
-            _stop(name, known)
+            _stop(known)
         (folder / f"{name}.json").unlink(missing_ok=True)
 
 
@@ -135,8 +135,7 @@ def status() -> None:
     p = StackParams.model_validate_json((folder / "stack.json").read_text())
     if not _is_up(p.url):
         raise ServiceError(f"No server answers at {p.url}. Start it with `make up`; its log is {folder}/server.log.")
-    password = folder / "password"
-    with _client(p.url, password.read_text() if password.exists() else None) as client:
+    with _client(p.url, _password(folder)) as client:
         ours = {deployment.id: deployment.name for deployment in client.read_deployments()}
         begun = {"not_any_": [StateType.SCHEDULED]}
         waiting = {"any_": [StateType.SCHEDULED]}
@@ -203,7 +202,7 @@ def _start(folder: Path, name: str, command: list[str], env: dict[str, str]) -> 
     (folder / f"{name}.json").write_text(json.dumps(asdict(Started.of(process.pid))))
 
 
-def _stop(name: str, started: Started) -> None:
+def _stop(started: Started) -> None:
     """Ask a process to end, and its session where it does not in time."""
     os.kill(started.pid, signal.SIGTERM)
     deadline = time.monotonic() + SECONDS_TO_STOP
@@ -276,13 +275,13 @@ def _deploy(env: dict[str, str]) -> None:
         raise ServiceError(f"prefect.yaml could not be deployed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
-def _password(folder: Path) -> str:
-    """user:password of basic authentication: made once, readable by this user alone."""
+def _password(folder: Path, make: bool = False) -> str | None:
+    """user:password of basic authentication: made once, readable by this user alone, and asked for from then on."""
     path = folder / "password"
-    if not path.exists():
+    if make and not path.exists():
         path.touch(mode=0o600)
         path.write_text(f"katflow:{secrets.token_urlsafe(24)}")
-    return path.read_text()
+    return path.read_text() if path.exists() else None
 
 
 def _files_url(p: StackParams) -> str:

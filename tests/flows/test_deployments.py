@@ -261,16 +261,18 @@ def test_beyond_this_machine_a_password_is_asked_for(tmp_path: Path) -> None:
     with get_client(sync_client=True) as client:
         shared = Stack(tmp_path, (port, free_port()), client)
         try:
-            done = shared.call("up", "--host=127.0.0.2", f"--port={port}", f"--files-port={shared.ports[1]}")
+            done = shared.call("up", "--host=0.0.0.0", f"--port={port}", f"--files-port={shared.ports[1]}")
             assert done.returncode == 0, done.stdout + done.stderr
             password = tmp_path / ".katflow/password"
             assert password.stat().st_mode & 0o077 == 0
             assert password.read_text() not in done.stdout
-            url = f"http://127.0.0.2:{port}/api/flows/count"
+            url = f"http://127.0.0.1:{port}/api/flows/count"
             assert httpx.post(url, json={}).status_code == 401
             user, _, secret = password.read_text().partition(":")
             assert httpx.post(url, json={}, auth=(user, secret)).json() > 0
             assert "server   runs as process" in shared.call("status").stdout
+            again = shared.up()
+            assert again.returncode == 0, again.stderr
         finally:
             assert shared.call("down").returncode == 0
 
