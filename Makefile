@@ -1,4 +1,4 @@
-# make demo | test | bench | up | down | status; each calls setup first, which takes a second when nothing changed.
+# make demo | test | bench | up | down | status | prune; each calls setup first: a second when nothing changed.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.katflow-setup
@@ -6,7 +6,7 @@ SOURCES := pyproject.toml constraints.txt $(addprefix rust_ext/,Cargo.toml Cargo
 
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: setup demo test bench chromium up down status
+.PHONY: setup demo test bench packages up down status prune audit sbom
 .DEFAULT_GOAL := demo
 
 setup: $(STAMP)
@@ -21,22 +21,41 @@ $(STAMP): $(SOURCES)
 demo: setup
 	$(BIN)/python -m flows.kat
 
-test: setup chromium
+test: setup packages
 	cargo test --release --quiet --manifest-path rust_ext/Cargo.toml
 	$(BIN)/python -m pytest
 
-# The browser tests drive the system's chromium; without it they are skipped (in CI a skip is a failure).
-chromium:
-	@command -v chromium >/dev/null || { { test "$$(id -u)" = 0 || test "$$CI" = true; } && command -v apt-get >/dev/null \
-	  && $(AS_ROOT) apt-get update -qq && $(AS_ROOT) apt-get install -y -qq chromium >/dev/null; } \
-	  || echo "browser tests need chromium: sudo apt-get install chromium"
+# What tests drive besides: a browser, a database, a clock. Without them they are skipped (in CI a skip is a failure).
+PACKAGES := chromium postgresql faketime
+packages:
+	@{ command -v chromium && command -v faketime && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 \
+	  || { { test "$$(id -u)" = 0 || test "$$CI" = true; } && command -v apt-get >/dev/null \
+	  && $(AS_ROOT) apt-get update -qq \
+	  && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES) >/dev/null; } \
+	  || echo "some tests need more: sudo apt-get install $(PACKAGES)"
 
-# Prefect's server, a worker and result pages on this machine: make up [DB=postgresql+asyncpg://…] [HOST=0.0.0.0]
+# Prefect's server, a worker and result pages on this machine: make up [DB=postgres|URL] [HOST=0.0.0.0] [PORT=4200]
+# [FILES_PORT=4201] [LIMIT=4]
 up: setup
-	$(BIN)/python -m flows.stack up $(if $(DB),--db $(DB)) $(if $(HOST),--host $(HOST))
+	@$(BIN)/python -m flows.stack up $(if $(DB),--db '$(DB)') $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) \
+	  $(if $(FILES_PORT),--files-port $(FILES_PORT)) $(if $(LIMIT),--limit $(LIMIT))
 
 down status: setup
 	$(BIN)/python -m flows.stack $@
+
+# What data/ holds and what of it can go: make prune [DAYS=30] [DELETE=1]
+prune: setup
+	$(BIN)/python -m flows.prune $(if $(DAYS),--older-than $(DAYS)) $(if $(DELETE),--delete)
+
+# Known vulnerabilities of the pins, and what the pins are: both ask the package registry, audit its advisories too.
+audit: setup
+	$(BIN)/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
+	cargo audit --file rust_ext/Cargo.lock
+
+sbom: setup
+	@mkdir -p data/sbom
+	$(BIN)/uv tool run --from cyclonedx-bom cyclonedx-py environment $(BIN)/python --output-file data/sbom/python.cdx.json
+	cargo metadata --locked --format-version 1 --manifest-path rust_ext/Cargo.toml > data/sbom/rust.json
 
 bench: setup
 	$(BIN)/python -m tests.bench

@@ -20,49 +20,55 @@ TAG = "katflow"
 SILENCE = timedelta(seconds=120)
 PAUSE = timedelta(seconds=30)
 """A worker reports a death twice, seconds apart: a run that went on before would be called crashed again."""
+START = timedelta(seconds=180)
+"""In which a run that a worker has taken up begins: it imports for seconds, on a busy machine for a minute."""
 RETRIES = 3
-ALIVE = ("heartbeat", "AwaitingRetry", "Completed", "Failed", "Cancelling", "Cancelled")
-"""What breaks a silence. Not Crashed: one event of two automations locks SQLite, and both act again."""
+ENDED = ("AwaitingRetry", "Completed", "Failed", "Cancelling", "Cancelled")
 
-_runs = ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
-_ours = ResourceSpecification({"prefect.resource.id": f"prefect.tag.{TAG}"})
+_RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
+
+
+def _nothing_follows(
+    after: str, expected: tuple[str, ...], within: timedelta, counts: range | None = None
+) -> EventTrigger:
+    """For each of our runs to which none of `expected` happens in time; counts: of how often it has begun."""
+    counted = {} if counts is None else {"prefect.run-count": [str(count) for count in counts]}
+    return EventTrigger(
+        after={f"prefect.flow-run.{after}"},
+        expect={f"prefect.flow-run.{name}" for name in expected},
+        match=ResourceSpecification({**_RUNS, **counted}),
+        match_related=ResourceSpecification({"prefect.resource.id": f"prefect.tag.{TAG}"}),
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=within,
+    )
+
+
+def _goes_on(why: str) -> ChangeFlowRunState:
+    return ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message=why)
+
 
 AUTOMATIONS = (
     AutomationCore(
         name="katflow: a silent run has crashed",
         description=f"No heartbeat for {SILENCE.seconds} seconds, and no end: its process, or its machine, is gone.",
-        trigger=EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
-            expect={f"prefect.flow-run.{name}" for name in ALIVE},
-            match=_runs,
-            match_related=_ours,
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=SILENCE,
-        ),
+        trigger=_nothing_follows("heartbeat", ("heartbeat", *ENDED), SILENCE),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="It has sent no heartbeat for two minutes.")],
+    ),
+    AutomationCore(
+        name="katflow: a run that never began is repeated",
+        description=f"A worker took it up {START.seconds} seconds ago: its process, or the machine, is gone.",
+        trigger=_nothing_follows("Pending", ("Running", "Crashed", "heartbeat", *ENDED), START),
+        actions=[_goes_on("It was taken up, and never began.")],
     ),
     AutomationCore(
         name="katflow: a crashed run goes on",
         description=f"The same run is scheduled again, at most {RETRIES} times; finished parts are found done.",
-        trigger=EventTrigger(
-            after={"prefect.flow-run.Crashed"},
-            expect={f"prefect.flow-run.{name}" for name in ("AwaitingRetry", "Pending", "Running", "Cancelled")},
-            match=ResourceSpecification(
-                {**_runs.root, "prefect.run-count": [str(count) for count in range(1, RETRIES + 1)]}
-            ),
-            match_related=_ours,
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=PAUSE,
+        trigger=_nothing_follows(
+            "Crashed", ("AwaitingRetry", "Pending", "Running", "Cancelled"), PAUSE, range(1, RETRIES + 1)
         ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.SCHEDULED, name="AwaitingRetry", message="It crashed, and goes on where it stopped."
-            )
-        ],
+        actions=[_goes_on("It crashed, and goes on where it stopped.")],
     ),
 )
 
@@ -80,5 +86,5 @@ def apply(client: SyncPrefectClient) -> None:
 
 
 def _told(automation: AutomationCore) -> dict[str, Any]:
-    """What decides what it does; not the ids that a server gives it and that what it waits for hangs on."""
-    return automation.model_dump(mode="json", exclude={"id": True, "trigger": {"id"}})
+    """What decides what it does, its sets as sets; not the ids that a server gives it and that its waiting hangs on."""
+    return automation.model_dump(exclude={"id": True, "trigger": {"id"}})

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 from uuid import UUID
@@ -16,7 +16,8 @@ from prefect.runtime import flow_run
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliSettingsSource, SettingsError
 
-from tasks.artifact import PUBLISHED, Artifact, link_or_copy, publish, published_names, require_writable
+from tasks.artifact import PUBLISHED, Artifact, link_or_copy, publish, published, require_writable
+from tasks.caching import refreshing
 from tasks.errors import KatflowError
 from tasks.params import Params
 
@@ -48,15 +49,21 @@ def run(flow: Callable[..., dict[str, Path]], params: type[Params], argv: Sequen
     sys.exit(0)
 
 
-def publish_until(last: str, out: Path, stages: Iterable[tuple[str, dict[str, Artifact]]]) -> dict[str, Path]:
-    """Run stages up to the last one wanted; publish what each made under its name in `out`."""
+def publish_until(
+    last: str, out: Path, stages: Iterable[tuple[str, dict[str, Artifact]]], refreshed: Collection[str] = ()
+) -> dict[str, Path]:
+    """Run stages up to the last one wanted; publish what each made under its name in `out`.
+
+    refreshed: folders of tasks/ whose artifacts are made again.
+    """
     require_writable(out)
-    published: dict[str, Path] = {}
-    for stage, made in stages:
-        published |= {name: publish(artifact, out / name) for name, artifact in made.items()}
-        if stage == last:
-            break
-    return published
+    results: dict[str, Path] = {}
+    with refreshing(refreshed):
+        for stage, made in stages:
+            results |= {name: publish(artifact, out / name) for name, artifact in made.items()}
+            if stage == last:
+                break
+    return results
 
 
 def publish_contents(folder: Artifact, out: Path) -> dict[str, Path]:
@@ -113,7 +120,7 @@ def _from_earlier_runs(made: dict[str, Path]) -> list[str]:
     for top in (folder for folder in folders if not folders & set(folder.parents)):
         filled = {path.relative_to(top).parts[0] for path in made.values() if path.is_relative_to(top)}
         deeper = (note.parent for name in filled for note in (top / name).rglob(PUBLISHED))
-        lying = {folder / name for folder in (top, *deeper) for name in published_names(folder)}
+        lying = {folder / name for folder in (top, *deeper) for name in published(folder)}
         found += [str(path.relative_to(top)) for path in lying - set(made.values())]
     return sorted(found)
 

@@ -1,7 +1,8 @@
 """What holds for every flow from parameters to published files, however it was started.
 
-A run that a deployment started takes its parameters from whoever reaches the server. So it reads and writes inside the
-data folder only, unless the deployment's environment allows other folders; the command line takes the user's own paths.
+A run that a deployment started is read and repeated by others than who typed its parameters. So it reads and writes
+inside the data folder only, unless the deployment's environment allows other folders; the command line takes the user's
+own paths. That keeps mistakes in, not enemies out: who may start runs on a process worker may run any command on it.
 """
 
 import functools
@@ -34,8 +35,7 @@ def deployable(name: str, run_name: str) -> Callable[[Callable[..., Published]],
         @functools.wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Published:
             for params in (*args, *kwargs.values()):
-                if deployment.id is not None:
-                    require_inside(params, allowed_folders())
+                require_allowed(params)
             published = function(*args, **kwargs)
             show_files(published, os.environ.get("KATFLOW_FILES_URL"))
             return published
@@ -43,6 +43,12 @@ def deployable(name: str, run_name: str) -> Callable[[Callable[..., Published]],
         return flow(name=name, flow_run_name=run_name)(guarded)
 
     return decorate
+
+
+def require_allowed(params: Params) -> None:
+    """Raise InputError where a deployed run would leave the folders that it may touch; other runs may go anywhere."""
+    if deployment.id is not None:
+        require_inside(params, allowed_folders())
 
 
 def allowed_folders() -> list[Path]:
@@ -59,7 +65,7 @@ def require_inside(params: Params, folders: list[Path]) -> None:
             if not any(found.resolve().is_relative_to(root) for root in roots):
                 raise InputError(
                     f"--{flag} {path}: {found.resolve()} lies outside of {' and '.join(map(str, folders))}. A deployed "
-                    "run stays in the data folder, so that who may start runs cannot read this machine's files. Copy "
+                    "run stays in the data folder, so that nothing of this machine is read or written by mistake. Copy "
                     f"it there, or let the deployment allow its folder: {ALLOWED} in job_variables.env of prefect.yaml."
                 )
 
@@ -75,11 +81,14 @@ def named_paths(params: Params, prefix: str = "") -> Iterator[tuple[str, Path]]:
         for one in value if isinstance(value, list) else [value]:
             if isinstance(one, Path):
                 yield flag, one.expanduser()
-            elif isinstance(one, str) and _is_path(one):
-                yield flag, Path(one.removeprefix("file:")).expanduser()
+            elif isinstance(one, str) and (path := _path_of(one)):
+                yield flag, path
 
 
-def _is_path(text: str) -> bool:
-    """Whether text that can also be a hub's name is read as a path."""
-    path = Path(text.removeprefix("file:")).expanduser()
-    return text.startswith("file:") or path.is_absolute() or ".." in path.parts or path.exists()
+def _path_of(text: str) -> Path | None:
+    """Where text that can also be a hub's name, or a source of pairs, is read as a path: that."""
+    kind, colon, rest = text.partition(":")
+    if colon and kind == "file":
+        return Path(rest).expanduser()
+    path = Path(rest.partition(":")[0] if colon and kind == "hf" else text).expanduser()
+    return path if path.is_absolute() or ".." in path.parts or path.exists() else None

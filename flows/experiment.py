@@ -14,7 +14,7 @@ from flows.params import ExperimentParams
 @deployable("experiment", "experiment {params.preset}, {params.seeds} seeds")
 def experiment(params: ExperimentParams = ExperimentParams()) -> dict[str, Path]:
     """Train the arms with paired seeds from one SFT model and one reward model, and test how their answers differ."""
-    return publish_until("experiment", params.out, stages(params))
+    return publish_until("experiment", params.out, stages(params), params.refreshed)
 
 
 def stages(p: ExperimentParams) -> Stages:

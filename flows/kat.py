@@ -38,7 +38,7 @@ from tasks.terms.task import generate_terms
 @deployable("kat", "kat {params.preset} to {params.until}")
 def kat(params: KatParams = KatParams()) -> dict[str, Path]:
     """Map what preference data covers, train more on what is rare in it, and measure whether that helps."""
-    return publish_until(params.until, params.out, stages(params))
+    return publish_until(params.until, params.out, stages(params), params.refreshed)
 
 
 class Prepared(NamedTuple):

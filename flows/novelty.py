@@ -9,7 +9,7 @@ from pathlib import Path
 from prefect.logging import get_run_logger
 
 from flows.cli import publish_contents, run
-from flows.deployed import deployable
+from flows.deployed import deployable, require_allowed
 from flows.embed import embedded
 from flows.params import NoveltyFlowParams
 from tasks.artifact import Artifact, external, publish, require_writable
@@ -36,6 +36,8 @@ def novelty(params: NoveltyFlowParams) -> dict[str, Path]:
     if params.compare:
         return compared(params)
     wanted = read_experiments(params.experiments)
+    for one in wanted:
+        require_allowed(EmbedParams(encoder=one.encoder_name))
     rows = max(one.num_train_samples for one in wanted)
     split = split_problems(external(params.data), rows, params.novelty)
     used, models, notes = found_encoders({one.encoder_name for one in wanted})

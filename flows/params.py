@@ -10,7 +10,7 @@ from tasks.diversity.params import DiversityParams
 from tasks.embed.params import EmbedParams
 from tasks.novelty.params import DEFAULT_BATCH, NoveltyParams, PromptNoveltyParams
 from tasks.pairs.params import PairsParams
-from tasks.params import Params
+from tasks.params import HOW, Params
 from tasks.policy.params import Arm, PolicyParams
 from tasks.prompt_map.params import MapParams
 from tasks.reward.params import RewardParams
@@ -18,6 +18,8 @@ from tasks.sft.params import SftParams
 from tasks.terms.params import RunParams, TermsParams
 
 Stage = Literal["terms", "pairs", "prompts", "sft", "embed", "density", "reward", "policy", "diversity", "map"]
+FOLDERS: dict[Stage, tuple[str, ...]] = {"density": ("density", "novelty"), "map": ("prompt_map",)}
+"""Of tasks/, in which a stage's tasks lie, where that is not its name."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "demo": {},
@@ -49,6 +51,11 @@ class MainParams(Params):
         None,
         description="Parquet of id and score of every prompt, higher is rarer: weighs in the place of density",
     )
+    refresh: list[Stage] = Field(
+        [],
+        json_schema_extra=HOW,
+        description="stages to make again though they are there, as after an upgrade of a library",
+    )
     terms: TermsParams = TermsParams()
     pairs: PairsParams = PairsParams()
     sft: SftParams = SftParams()
@@ -72,6 +79,11 @@ class MainParams(Params):
         if len(set(arms)) != len(arms):
             raise ValueError(f"arms names one twice: {', '.join(arms)}")
         return sorted(arms, key=get_args(Arm).index)
+
+    @property
+    def refreshed(self) -> set[str]:
+        """The folders of tasks/ whose artifacts are made again."""
+        return {folder for stage in self.refresh for folder in FOLDERS.get(stage, (stage,))}
 
 
 class KatParams(MainParams):

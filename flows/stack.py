@@ -4,10 +4,12 @@
     python -m flows.stack status   # what runs, what comes next, what came last
     python -m flows.stack down     # stop what `up` started, and nothing else
 
-What it starts is noted in `.katflow/` with process number and start time; logs lie beside the notes.
+What it starts is noted in `.katflow/` with process number and start time; logs lie beside the notes. What a later `up`
+is not told is as it was before.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -23,8 +25,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import httpx
+import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
@@ -32,6 +35,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from pydantic import Field
 
+from flows import postgres
 from flows.automations import TAG, apply
 from flows.cli import parse
 from tasks.artifact import data_root
@@ -51,7 +55,11 @@ SHOWN = 10
 class StackParams(Params):
     """Prefect's server, a worker of pool katflow and a server of result files, on this machine."""
 
-    db: str = Field("sqlite", description="sqlite, or the URL of a database: postgresql+asyncpg://…")
+    db: str = Field(
+        "sqlite",
+        pattern=r"^(sqlite|postgres|postgresql\+asyncpg://.+)$",
+        description="sqlite; postgres, a cluster of the checkout's own; or the URL of one: postgresql+asyncpg://…",
+    )
     host: str = Field(LOOPBACK, description="address to listen on; beyond loopback, or with Postgres, a password is on")
     port: int = Field(4200, ge=1, lt=2**16, description="of the server and its UI")
     files_port: int = Field(4201, ge=1, lt=2**16, description="of the result files, always on loopback")
@@ -88,26 +96,30 @@ def up(p: StackParams) -> None:
     """Start the server, the pool, all deployments, the automations, a worker and the file server; what runs stays."""
     folder = state_folder()
     folder.mkdir(mode=0o700, exist_ok=True)
+    _refuse_other(folder, p)
     auth = _password(folder, make=p.is_shared)
     env = environment(p, auth)
-    if not _is_up(p.url):
-        _refuse_taken(p.host, p.port)
-        server = {} if p.db == "sqlite" else {"PREFECT_SERVER_DATABASE_CONNECTION_URL": p.db}
-        command = [PREFECT, "server", "start", "--host", p.host, "--port", str(p.port)]
-        _start(folder, "server", command, {**env, **server})
+    database = postgres.start(postgres.cluster_of(folder)) if p.db == "postgres" else p.db
+    server = _known(folder, "server")
+    if not (server and server.lives):
+        _refuse_taken(p.host, p.port, "--port")
+        on = {} if database == "sqlite" else {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
+        command = [sys.executable, "-m", "flows.server", "--host", p.host, "--port", str(p.port)]
+        _start(folder, "server", command, {**env, **on})
         _wait("server", lambda: _is_up(p.url), folder)
     with _client(p.url, auth) as client:
-        pool = WorkPoolCreate(name=POOL, type="process", concurrency_limit=p.limit)
-        client.create_work_pool(pool, overwrite=True)
-        _one_at_a_time(client, TRAINING)
-        _deploy(env)
+        _open_pool(client, p.limit)
+        _deploy(client, folder, p.db, env)
         apply(client)
     # The limit is the pool's: with one of its own a worker dies of a run that comes back to it (Prefect 3.8.8).
     _start(folder, "worker", [PREFECT, "worker", "start", "--pool", POOL, "--name", socket.gethostname()], env)
     data_root().mkdir(exist_ok=True)
+    known_files = _known(folder, "files")
+    if not (known_files and known_files.lives):
+        _refuse_taken(LOOPBACK, p.files_port, "--files-port")
     files = [sys.executable, "-m", "http.server", str(p.files_port), "--bind", LOOPBACK, "--directory", "data"]
     _start(folder, "files", files, env)
-    (folder / "stack.json").write_text(p.model_dump_json(exclude={"db"}))  # whose URL may hold a password
+    _remember(folder, p)
     print(f"The UI is at {p.url}, results are at {_files_url(p)}. For `prefect …` and `python -m flows.…` in a shell:")
     print(f"    export PREFECT_API_URL={p.url}/api")
     if auth:
@@ -122,6 +134,7 @@ def down() -> None:
         if known and known.lives:
             _stop(known)
         (folder / f"{name}.json").unlink(missing_ok=True)
+    postgres.stop(postgres.cluster_of(folder))
 
 
 def status() -> None:
@@ -130,9 +143,9 @@ def status() -> None:
     for name in ("server", "worker", "files"):
         known = _known(folder, name)
         print(f"{name:8} {f'runs as process {known.pid}' if known and known.lives else 'does not run'}")
-    if not (folder / "stack.json").exists():
+    p = _last(folder)
+    if p is None:
         return
-    p = StackParams.model_validate_json((folder / "stack.json").read_text())
     if not _is_up(p.url):
         raise ServiceError(f"No server answers at {p.url}. Start it with `make up`; its log is {folder}/server.log.")
     with _client(p.url, _password(folder)) as client:
@@ -154,6 +167,13 @@ def environment(p: StackParams, auth: str | None) -> dict[str, str]:
         "PREFECT_API_URL": f"{p.url}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        # Else a run that outlives a restart of the server is ended: its slot's lease was in the server's memory.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        # Else who fell silent while the server was away is never found.
+        "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P30D",
+        # Else any web page that a user looks at may start runs here.
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": p.url,
+        "PREFECT_SERVER_UI_API_URL": "/api",  # by whichever name a browser knows this machine
         "KATFLOW_FILES_URL": _files_url(p),
     }
     if auth:
@@ -171,7 +191,9 @@ def main(argv: list[str]) -> NoReturn:
     actions: dict[str, Callable[[], None]] = {"down": down, "status": status}
     program = f"python -m flows.stack {action or 'up|down|status'}"
     if action == "up":
-        params = parse(StackParams, flags, program)
+        given = parse(StackParams, flags, program)
+        last = _last(state_folder()) or StackParams()
+        params = last.model_copy(update=given.model_dump(include=given.model_fields_set))
         actions["up"] = lambda: up(params)
     if action not in actions or (flags and action != "up"):
         print(f"error: {program} is not known: up [flags], down or status.", file=sys.stderr)
@@ -188,6 +210,30 @@ def _client(url: str, auth: str | None) -> Iterator[SyncPrefectClient]:
     settings = {PREFECT_API_URL: f"{url}/api", PREFECT_API_AUTH_STRING: auth}
     with temporary_settings(settings), get_client(sync_client=True) as client:
         yield client
+
+
+def _refuse_other(folder: Path, p: StackParams) -> None:
+    """Raise ServiceError where a server runs that another address or database was meant for."""
+    last, server = _last(folder), _known(folder, "server")
+    if last and server and server.lives:
+        other = [name for name in ("db", "host", "port", "files_port") if getattr(p, name) != getattr(last, name)]
+        if other:
+            raise ServiceError(
+                f"The server that runs was started with another --{' and --'.join(other).replace('_', '-')}. Stop it "
+                "first, with `make down`."
+            )
+
+
+def _remember(folder: Path, p: StackParams) -> None:
+    """For the next `up`."""
+    path = folder / "stack.json"
+    path.touch(mode=0o600)  # a database's URL may hold a password
+    path.write_text(p.model_dump_json())
+
+
+def _last(folder: Path) -> StackParams | None:
+    path = folder / "stack.json"
+    return StackParams.model_validate_json(path.read_text()) if path.exists() else None
 
 
 def _start(folder: Path, name: str, command: list[str], env: dict[str, str]) -> None:
@@ -246,42 +292,65 @@ def _wait(name: str, condition: Callable[[], bool], folder: Path) -> None:
         time.sleep(0.3)
 
 
-def _refuse_taken(host: str, port: int) -> None:
+def _refuse_taken(host: str, port: int, flag: str) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
             raise ServiceError(
-                f"Port {port} at {host} cannot be used ({error.strerror}), and no Prefect server answers there. Stop "
-                "what holds it, or give another --port."
+                f"Port {port} at {host} cannot be used ({error.strerror}): what this checkout starts is not what holds "
+                f"it. Stop that, or give another {flag} ({flag[2:].upper().replace('-', '_')}=… of make)."
             ) from None
 
 
-def _one_at_a_time(client: SyncPrefectClient, queue: str) -> None:
+def _open_pool(client: SyncPrefectClient, limit: int) -> None:
+    """The pool with so many runs at once, and its queue of one at a time; a pause that somebody set stays."""
     try:
-        known = client.read_work_queue_by_name(queue, work_pool_name=POOL)
+        client.read_work_pool(POOL)
     except ObjectNotFound:
-        client.create_work_queue(queue, work_pool_name=POOL, concurrency_limit=1)
+        client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
+    client.update_work_pool(POOL, WorkPoolUpdate(concurrency_limit=limit))
+    try:
+        known = client.read_work_queue_by_name(TRAINING, work_pool_name=POOL)
+    except ObjectNotFound:
+        client.create_work_queue(TRAINING, work_pool_name=POOL, concurrency_limit=1)
     else:
         client.update_work_queue(known.id, concurrency_limit=1)
 
 
-def _deploy(env: dict[str, str]) -> None:
+def _deploy(client: SyncPrefectClient, folder: Path, db: str, env: dict[str, str]) -> None:
+    """Bring a database to what prefect.yaml says; if it was before, what people set in the UI since then stays."""
+    text = Path("prefect.yaml").read_bytes()
+    named = {of["name"] for of in yaml.safe_load(text)["deployments"]}
+    known = {of.name: of.id for of in client.read_deployments() if TAG in of.tags}
+    note, wanted = folder / "deployed", hashlib.sha256(db.encode() + text).hexdigest()
+    if note.exists() and note.read_text() == wanted and named == known.keys():
+        return
+    for gone in known.keys() - named:
+        client.delete_deployment(known[gone])
     done = subprocess.run(
         [PREFECT, "--no-prompt", "deploy", "--all"], env=env, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise ServiceError(f"prefect.yaml could not be deployed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    note.write_text(wanted)
 
 
 def _password(folder: Path, make: bool = False) -> str | None:
     """user:password of basic authentication: made once, readable by this user alone, and asked for from then on."""
     path = folder / "password"
     if make and not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(f"katflow:{secrets.token_urlsafe(24)}")
-    return path.read_text() if path.exists() else None
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=0o600)
+        fresh.write_text(f"katflow:{secrets.token_urlsafe(24)}")
+        fresh.replace(path)
+    if not path.exists():
+        return None
+    if not (known := path.read_text().strip()):
+        raise ServiceError(f"{path} is empty, and a server without a password would be open. Remove it for a new one.")
+    return known
 
 
 def _files_url(p: StackParams) -> str:

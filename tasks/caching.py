@@ -9,18 +9,22 @@ an unsound record is dropped, so that this one result is made again.
 """
 
 import ast
+import contextvars
 import functools
 import hashlib
 import importlib
 import inspect
 import json
+import threading
+import time
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, ParamSpec
+from typing import Any, Literal, NamedTuple, ParamSpec
 
 from prefect import Task, task
-from prefect.context import TaskRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.serializers import Serializer
 
 from tasks.artifact import Artifact, data_root, finished_artifact, making
@@ -31,6 +35,9 @@ P = ParamSpec("P")
 FIRST_PARTY = ("tasks", "flows")
 RUST = "lambda_gen_rs"
 PLAIN = (str, int, float, bool, type(None))
+
+_parsing = threading.Lock()
+"""In Python 3.11 `ast.parse` fails now and then where two threads are in it (python/cpython#106905)."""
 
 
 class ArtifactSerializer(Serializer):
@@ -65,17 +72,18 @@ def cached_task(run_name: str, **options: Any) -> Callable[[Callable[P, Artifact
         @functools.wraps(function)
         def keyed(*args: P.args, **kwargs: P.kwargs) -> Artifact:
             given = inspect.signature(function).bind(*args, **kwargs).arguments
-            key = cache_key(function, given)
-            if found := finished_artifact(stage, key):
+            key, since = cache_key(function, given), made_since(stage)
+            if found := finished_artifact(stage, key, since):
                 return found
             params = {name: identity(value) for name, value in given.items() if not _holds_artifact(value)}
             inputs = {name: identity(value) for name, value in given.items() if _holds_artifact(value)}
-            with making(stage, key, params, inputs, source_hash(function.__module__)):
-                return finished_artifact(stage, key) or function(*args, **kwargs)
+            reads = _artifacts(given.values())
+            with making(stage, key, params, inputs, source_hash(function.__module__), reads, since):
+                return finished_artifact(stage, key, since) or function(*args, **kwargs)
 
         def sound_key(_: TaskRunContext, given: dict[str, Any]) -> str:
             key = cache_key(function, given)
-            _drop_unsound_record(key)
+            _drop_unsound_record(stage, key)
             return key
 
         return task(
@@ -89,6 +97,32 @@ def cached_task(run_name: str, **options: Any) -> Callable[[Callable[P, Artifact
         )(keyed)
 
     return decorate
+
+
+Refreshed = tuple[Collection[str], float]
+_refreshed: contextvars.ContextVar[Refreshed] = contextvars.ContextVar("refreshed", default=((), 0.0))
+
+
+@contextmanager
+def refreshing(stages: Collection[str]) -> Iterator[None]:
+    """Within it, in a flow, what these stages made before the flow run began is made again, once.
+
+    A run that goes on after a crash has begun when it first did. The old artifact stays until the new one is whole,
+    and for good where that has the same content.
+    """
+    run = FlowRunContext.get()
+    begun = run.flow_run.start_time if run and run.flow_run else None
+    token = _refreshed.set((stages, min(begun.timestamp(), time.time()) if begun else time.time()))
+    try:
+        yield
+    finally:
+        _refreshed.reset(token)
+
+
+def made_since(stage: str) -> float:
+    """When a stage's artifact must have been made to count in this run, in seconds since the epoch; 0 for any time."""
+    stages, since = _refreshed.get()
+    return since if stage in stages else 0.0
 
 
 def cache_key(function: Callable[..., Any], given: dict[str, Any]) -> str:
@@ -117,14 +151,19 @@ def identity(value: Any) -> Any:
 @functools.cache
 def source_hash(module: str) -> str:
     """SHA-256 over every first-party module that `module` reaches by imports, comments and docstrings aside."""
-    reached = _reached(module)
+    with _parsing:
+        return _source_hash(_reached(module))
+
+
+def _source_hash(reached: frozenset[str]) -> str:
     total = hashlib.sha256()
     for name in sorted(reached):
         path = _source_path(name)
         if path is not None:
-            total.update(f"{name}\0{_normalised(path)}\n".encode())
+            total.update(f"{name}\0{_source(path).normalised}\n".encode())
     for folder in sorted({path.parent for name in reached if (path := _source_path(name)) and name.count(".") > 1}):
-        for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in {".py", ".pyc"}):
+        others = (path for path in folder.rglob("*") if "__pycache__" not in path.parts and path.suffix != ".py")
+        for file in sorted(path for path in others if path.is_file()):
             total.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
     if RUST in reached:
         total.update(importlib.import_module(RUST).SOURCE_HASH.encode())
@@ -140,14 +179,26 @@ def _reached(module: str) -> frozenset[str]:
             continue
         seen.add(name)
         if (path := _source_path(name)) is not None:
-            waiting += _imported(path)
+            waiting += _source(path).imported
     return frozenset(seen)
 
 
-def _imported(path: Path) -> list[str]:
-    """Names of first-party modules and of the Rust extension that a file imports, wherever in it."""
+class _Source(NamedTuple):
+    imported: list[str]
+    """First-party modules and the Rust extension, wherever in the file they are imported."""
+    normalised: str
+
+
+@functools.cache
+def _source(path: Path) -> _Source:
+    """Read once: most files are reached by many tasks."""
+    tree = ast.parse(path.read_text())
+    return _Source(_imported(tree), _normalised(tree))
+
+
+def _imported(tree: ast.Module) -> list[str]:
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -171,8 +222,7 @@ def _source_path(module: str) -> Path | None:
     return None
 
 
-def _normalised(path: Path) -> str:
-    tree = ast.parse(path.read_text())
+def _normalised(tree: ast.Module) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
@@ -206,13 +256,19 @@ def _can_be_keyed(hint: Any) -> bool:
 
 
 def _holds_artifact(value: Any) -> bool:
-    return isinstance(value, Artifact) or (isinstance(value, list) and any(isinstance(v, Artifact) for v in value))
+    return bool(_artifacts([value]))
 
 
-def _drop_unsound_record(key: str) -> None:
+def _artifacts(values: Iterable[Any]) -> list[Artifact]:
+    found = (_artifacts(value) if isinstance(value, list | tuple) else [value] for value in values)
+    return [one for several in found for one in several if isinstance(one, Artifact)]
+
+
+def _drop_unsound_record(stage: str, key: str) -> None:
     record = data_root() / ".results" / key
     try:
-        sound = Artifact.model_validate_json(json.loads(record.read_text())["result"]).is_whole()
+        recorded = Artifact.model_validate_json(json.loads(record.read_text())["result"])
+        sound = recorded == finished_artifact(stage, key, made_since(stage))
     except FileNotFoundError:
         return
     except (OSError, ValueError, KeyError, TypeError):

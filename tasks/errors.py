@@ -4,6 +4,7 @@
     ├── InputError      a file, row, flag or model that cannot be used as it is
     ├── ArtifactError   an artifact that is missing, damaged or in the way
     ├── TrainingError   a training run that must not go on
+    ├── ProcessDied     a process of a task's own that was killed or failed for no reason of ours
     └── ServiceError    a server, worker or database that does not start or answer
 
 Each message says what was met, why it matters and what to do.
@@ -24,6 +25,10 @@ class ArtifactError(KatflowError):
 
 class TrainingError(KatflowError):
     """A training run must not start or go on."""
+
+
+class ProcessDied(KatflowError):
+    """A process of a task's own was killed, was out of memory, or failed for no reason of ours: worth another try."""
 
 
 class ServiceError(KatflowError):

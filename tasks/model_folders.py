@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tasks.artifact import Artifact, data_root, external
 from tasks.errors import InputError
+from tasks.hub import patiently
 
 
 def find_model(name_or_path: str) -> Artifact:
@@ -25,7 +26,7 @@ def _download(name: str) -> Path:
     from huggingface_hub import HfApi, snapshot_download
 
     try:
-        revision = HfApi().model_info(name, timeout=10).sha
+        revision = patiently(lambda: HfApi().model_info(name, timeout=10)).sha
         folder = data_root() / "hub" / f"{name.replace('/', '--')}@{revision}"
         if not folder.is_dir():
             fresh = folder.with_name(f".{uuid.uuid4().hex}.tmp")

@@ -1,5 +1,6 @@
 """Where and how torch runs: device, threads, seeds."""
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -54,3 +55,11 @@ def torch_threads(count: int | None = None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def training_log() -> logging.Logger:
+    """Where trainers tell their figures: Prefect shows it where PREFECT_LOGGING_EXTRA_LOGGERS names it, else nobody."""
+    log = logging.getLogger("katflow")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    return log

@@ -17,9 +17,11 @@ from accelerate import PartialState
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.integrations import TensorBoardCallback
 
+from tasks.runtime import training_log
 from tasks.tracking import Tracker, figures_folder, require
 
 WHOLE = ".whole"
+SHOWN = ("loss", "reward", "kl", "entropy", "grad_norm", "learning_rate")
 
 datasets.disable_progress_bars()
 warnings.filterwarnings("ignore", message=".*gradient_checkpointing. is deprecated")  # TRL's own default sets it
@@ -72,6 +74,7 @@ def train(trainer: Trainer, work: Path, progress: Callable[[float], None]) -> li
     """Train to the end, from the last whole checkpoint in `work` if there is one; return the log by step."""
     trainer.add_callback(_Progress(progress))
     trainer.add_callback(_MarkWhole())
+    trainer.add_callback(_Log())
     trainer.remove_callback(PrinterCallback)
     for callback in trainer.callback_handler.callbacks:
         if isinstance(callback, TensorBoardCallback):
@@ -93,6 +96,20 @@ class _MarkWhole(TrainerCallback):
         PartialState().wait_for_everyone()  # each process writes its own random state
         if state.is_world_process_zero:
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / WHOLE).touch()
+
+
+class _Log(TrainerCallback):
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        figures = [f"{name} {logs[name]:.4g}" for name in SHOWN if name in logs] if logs else []
+        if figures and state.is_world_process_zero:
+            training_log().info("step %d of %d: %s", state.global_step, state.max_steps, ", ".join(figures))
 
 
 class _Progress(TrainerCallback):

@@ -165,7 +165,11 @@ pub fn read_finished(places: &Places, part: u64, format: Format) -> Option<(Reco
     Some((record, words.collect()))
 }
 
+/// Of a plain file; None for a link, whose content is somebody else's.
 fn hash_of(path: &Path) -> Option<u64> {
+    if !fs::symlink_metadata(path).ok()?.is_file() {
+        return None;
+    }
     let mut file = File::open(path).ok()?;
     let mut hash = Xxh3::new();
     let mut buffer = vec![0; 1 << 18];

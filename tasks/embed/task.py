@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.artifact import Artifact, external, finished_artifacts, new_artifact
-from tasks.caching import cached_task, identity, source_hash
+from tasks.caching import cached_task, identity, made_since, source_hash
 from tasks.embed.params import POLICY, EmbedParams, Encoding
 from tasks.errors import InputError
 from tasks.minilm import MINILM_NAMES, minilm_folder
@@ -67,12 +67,12 @@ def known_shards(texts: Artifact, model: Artifact, encoding: Encoding) -> tuple[
 
     made = {"encoding": identity(encoding)}
     inputs = {"model": identity(model)}
-    source = source_hash(__name__)
+    source, since = source_hash(__name__), made_since("embed")
     shards = (
         shard
         for manifest, shard in finished_artifacts("embed", SHARD)
         if manifest["params"] == made and manifest["inputs"] | inputs == manifest["inputs"]
-        if manifest["source"] == source
+        if manifest["source"] == source and manifest.get("made", 0.0) >= since
     )
     return covering(read_hashed(texts.path)["text"], shards)
 

@@ -106,7 +106,7 @@ def covering(wanted: pl.Series, shards: Iterable[Artifact]) -> tuple[list[Artifa
             left = missing.join(_hashes(shard.path), on="text", how="anti")
         except (pl.exceptions.PolarsError, OSError):
             continue
-        if len(left) < len(missing) and shard.is_whole():
+        if len(left) < len(missing) and shard.take():
             needed.append(shard)
             missing = left
     return needed, len(missing)

@@ -121,7 +121,7 @@ def known_networks(keys: Sequence[str]) -> dict[str, Artifact]:
             held = wanted & set(pl.read_parquet(artifact.path, columns=["key"])["key"])
         except (pl.exceptions.PolarsError, OSError):
             continue
-        if held - set(found) and artifact.is_whole():
+        if held - set(found) and artifact.take():
             found |= dict.fromkeys(held - set(found), artifact)
     return found
 

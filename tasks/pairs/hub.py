@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.artifact import external
 from tasks.errors import InputError
+from tasks.hub import patiently
 from tasks.rows import Met
 
 SECONDS = 10.0  # to wait for the hub's word on a revision
@@ -41,7 +42,7 @@ def resolve_revision(hub: Hub) -> str:
     from huggingface_hub import HfApi
 
     try:
-        sha = HfApi().dataset_info(hub.name, timeout=SECONDS).sha
+        sha = patiently(lambda: HfApi().dataset_info(hub.name, timeout=SECONDS)).sha
     except Exception as error:  # the client's own, httpx's and OS errors have no common base
         raise _unreachable(hub, error) from None
     return str(sha)

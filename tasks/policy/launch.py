@@ -4,6 +4,7 @@ They hold the read end of a pipe whose other end is the task's alone. When the t
 closes and they stop. What they have to tell comes back as lines of JSON:
 
     {"share": 0.25}
+    {"line": "step 20 of 160: loss 0.01"}
     {"error": "TrainingError", "message": "No training prompt has …"}
 """
 
@@ -19,19 +20,22 @@ from typing import Any
 
 import torch
 
-from tasks.errors import KatflowError, TrainingError
+from tasks.errors import KatflowError, ProcessDied, TrainingError
 from tasks.policy.arm import Job
 from tasks.policy.params import PolicyParams
+from tasks.runtime import training_log
 
 ROOT = Path(__file__).parents[2]
 _running: set["subprocess.Popen[bytes]"] = set()
+_stopped: set["subprocess.Popen[bytes]"] = set()
 
 
 def train_in_processes(job: Job, progress: Callable[[float], None]) -> None:
     """`train_arm` in `num_processes` processes: gloo between CPUs, NCCL between GPUs, the same files.
 
     Of `side_by_side` arms that train at once each has GPUs, or a share of the cores, of its own.
-    Raises the first KatflowError that a process raised, and TrainingError where one ended in another way.
+    Raises the first KatflowError that a process raised, TrainingError where they were stopped, and ProcessDied where
+    one ended in another way.
     """
     job.work.mkdir(parents=True, exist_ok=True)
     description, log = job.work / "job.json", job.work / "processes.log"
@@ -49,20 +53,25 @@ def train_in_processes(job: Job, progress: Callable[[float], None]) -> None:
     ):
         _running.add(processes)
         try:
-            failures = _follow(processes.stdout or [], progress)
+            failures = _follow(job.arm, processes.stdout or [], progress)
         except BaseException:
             processes.kill()
             raise
         finally:
             _running.discard(processes)
     if processes.returncode != 0:
+        if processes in _stopped:
+            raise TrainingError(f"The training of {job.arm} was stopped; the same command goes on.")
         raise _reason(job, failures, processes.returncode, log)
 
 
 def stop_processes() -> None:
     """End all that train for this process, whichever threads wait for them."""
     for processes in list(_running):
+        _stopped.add(processes)
         processes.kill()
+        if processes.stdin:
+            processes.stdin.close()  # those that torchrun started end when their task's end of the pipe does
 
 
 def _command(count: int, description: Path) -> list[str]:
@@ -99,12 +108,14 @@ def free_place(folder: Path, places: int) -> Iterator[int]:
     yield 0
 
 
-def _follow(lines: Iterable[bytes], progress: Callable[[float], None]) -> list[dict[str, Any]]:
-    """Pass shares on until all processes are gone; return the errors in the order in which they came."""
+def _follow(arm: str, lines: Iterable[bytes], progress: Callable[[float], None]) -> list[dict[str, Any]]:
+    """Pass shares and lines on until all processes are gone; return the errors in the order in which they came."""
     failures = []
     for message in _messages(lines):
         if "share" in message:
             progress(float(message["share"]))
+        elif "line" in message:
+            training_log().info("%s: %s", arm, message["line"])
         elif "error" in message:
             failures.append(message)
     return failures
@@ -136,7 +147,7 @@ def _reason(job: Job, failures: list[dict[str, Any]], status: int, log: Path) ->
         if failures
         else f"ended with status {status} and gave no reason, as a process does that was killed or ran out of memory"
     )
-    return TrainingError(
+    return ProcessDied(
         f"{_processes(job)} failed ({met}). All that was said is in {log}; the same command goes on from the last "
         "checkpoint."
     )

@@ -1,7 +1,10 @@
 """Prompts, weights, the SFT and the reward model in; one trained policy out."""
 
+from typing import Any
+
 from tasks.artifact import Artifact, new_artifact, work_folder
 from tasks.caching import cached_task
+from tasks.errors import ProcessDied
 from tasks.policy.params import Arm, PolicyParams
 from tasks.reporting import progress, show_table
 
@@ -13,7 +16,16 @@ def stop_training() -> None:
     stop_processes()
 
 
-@cached_task("train policy {arm}, at most {params.max_steps} steps")
+def _process_died(task: Any, run: Any, state: Any) -> bool:
+    return isinstance(state.result(raise_on_failure=False), ProcessDied)
+
+
+@cached_task(
+    "train policy {arm}, at most {params.max_steps} steps",
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=_process_died,
+)
 def train_policy(
     arm: Arm, prompts: Artifact, weights: Artifact, sft: Artifact, reward: Artifact, params: PolicyParams
 ) -> Artifact:

@@ -1,6 +1,7 @@
 """One process of several that train an arm: `torchrun --module tasks.policy.worker JOB.json`."""
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -12,7 +13,9 @@ def main(description: Path) -> None:
     """Train, and tell the task by lines on stdout how far it is or what went wrong."""
     threading.Thread(target=_end_with_the_task, daemon=True).start()  # before seconds of imports
     from tasks.policy.arm import Job, train_arm
-    from tasks.runtime import rank
+    from tasks.runtime import rank, training_log
+
+    training_log().addHandler(_Told())
 
     def show(share: float) -> None:
         if rank() == 0:
@@ -29,6 +32,13 @@ def _end_with_the_task() -> None:
     """Nothing is ever written to stdin: its end says that the task is gone."""
     os.read(sys.stdin.fileno(), 1)
     os._exit(1)
+
+
+class _Told(logging.Handler):
+    """What a trainer logs goes to the task too."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _tell(line=record.getMessage())
 
 
 def _tell(**message: Any) -> None:

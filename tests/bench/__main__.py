@@ -1,6 +1,6 @@
 """`make bench`: measure what the README promises. One part alone: `python -m tests.bench.lambda_terms`."""
 
-from tests.bench import demo, density, embed, lambda_terms, novelty, prompt_map, training
+from tests.bench import demo, density, embed, lambda_terms, novelty, operation, prompt_map, training
 
 if __name__ == "__main__":
     lambda_terms.main()
@@ -10,3 +10,4 @@ if __name__ == "__main__":
     training.main()
     novelty.main()
     demo.main()
+    operation.main([])

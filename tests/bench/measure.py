@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,24 +48,26 @@ def python(folder: Path, *arguments: str) -> Cost:
 
 
 @contextmanager
-def prefect_server() -> Iterator[None]:
-    """A server of Prefect's that runs, as for deployed flows: `python` finds it."""
+def prefect_server() -> Iterator[psutil.Process]:
+    """A server of Prefect's that runs, as for deployed flows, with a database of its own: `python` finds it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("prefect")), "server", "start", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}/api"
-    try:
-        while True:
-            try:
-                httpx.get(f"{url}/health").raise_for_status()
-                break
-            except httpx.HTTPError:
-                time.sleep(0.2)
-        os.environ["PREFECT_API_URL"] = url
-        yield
-    finally:
-        os.environ.pop("PREFECT_API_URL", None)
-        server.terminate()
-        server.wait()
+    command = [sys.executable, "-m", "flows.server", "--port", str(port)]
+    with tempfile.TemporaryDirectory() as home:
+        env = {**os.environ, "PREFECT_HOME": home}
+        server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            while True:
+                try:
+                    httpx.get(f"{url}/health").raise_for_status()
+                    break
+                except httpx.HTTPError:
+                    time.sleep(0.2)
+            os.environ["PREFECT_API_URL"] = url
+            yield psutil.Process(server.pid)
+        finally:
+            os.environ.pop("PREFECT_API_URL", None)
+            server.terminate()
+            server.wait()

@@ -1,4 +1,4 @@
-"""The system's chromium, driven by playwright."""
+"""The system's chromium, driven by playwright. Its event loop ends with the module: no asyncio.run goes beside it."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,20 +17,20 @@ def chromium(playwright: Playwright, flags: list[str]) -> Browser:
     return playwright.chromium.launch(executable_path=found, args=flags)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     started = chromium(playwright, FLAGS)
     yield started
     started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser_without_webgl(playwright: Playwright) -> Iterator[Browser]:
     started = chromium(playwright, WITHOUT_WEBGL)
     yield started

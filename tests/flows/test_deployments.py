@@ -3,21 +3,18 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 import httpx
-import psutil
 import pytest
 import yaml
+from prefect.blocks.system import Secret
 from prefect.cli.deploy._models import ConcurrencyLimitSpec, DeploymentConfig, RawScheduleConfig, WorkPoolConfig
-from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterFlowRunId,
@@ -26,104 +23,30 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
 )
-from prefect.client.schemas.objects import FlowRun
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.client.schemas.objects import StateType
+from prefect.settings import PREFECT_API_URL
 from prefect.utilities.importtools import import_object
 
 from flows.automations import RETRIES
 from flows.params import KatParams
+from tests.stack import ROOT, Stack, files, free_port, link_checkout, lives, stack_in, wait
 
-ROOT = Path(__file__).parents[2]
 YAML = yaml.safe_load((ROOT / "prefect.yaml").read_text())
 DEPLOYMENTS = YAML["deployments"]
 NESTED = {"schedules": RawScheduleConfig, "concurrency_limit": ConcurrencyLimitSpec, "work_pool": WorkPoolConfig}
 
 
-def wait(condition: Callable[[], Any]) -> Any:
-    """Poll until the condition holds; a deadline only turns a hang into a failure."""
-    deadline = time.monotonic() + 400
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.2)
-    raise AssertionError("waited in vain")
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-@dataclass
-class Stack:
-    """What `flows.stack up` started in a copy of the checkout."""
-
-    checkout: Path
-    ports: tuple[int, int]
-    client: SyncPrefectClient
-
-    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "flows.stack", *arguments],
-            cwd=self.checkout,
-            env={**os.environ, "PYTHONPATH": ""},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def up(self) -> subprocess.CompletedProcess[str]:
-        return self.call("up", f"--port={self.ports[0]}", f"--files-port={self.ports[1]}")
-
-    def pid(self, name: str) -> int:
-        return int(json.loads((self.checkout / f".katflow/{name}.json").read_text())["pid"])
-
-    def start(self, deployment: str, **params: Any) -> FlowRun:
-        known = self.client.read_deployment_by_name(deployment)
-        return self.client.create_flow_run_from_deployment(known.id, parameters={"params": params})
-
-    def now(self, run: FlowRun) -> FlowRun:
-        return self.client.read_flow_run(run.id)
-
-    def finished(self, run: FlowRun) -> FlowRun:
-        return wait(lambda: (now := self.now(run)).state and now.state.is_final() and now)
-
-    def process(self, run: FlowRun) -> psutil.Process:
-        """That in which a run goes on: a worker's child that knows the run by its environment."""
-
-        def found() -> psutil.Process | None:
-            for child in psutil.Process(self.pid("worker")).children(recursive=True):
-                try:
-                    if child.environ().get("PREFECT__FLOW_RUN_ID") == str(run.id):
-                        return child
-                except psutil.Error:
-                    continue
-            return None
-
-        return wait(found)
-
-    def kept(self) -> set[Path]:
-        return set((self.checkout / "data/terms/.work").glob("*/records/part-*.record"))
+SECRETS = {"HF_TOKEN": "hf_fGhIjKlMnOpQrStUv", "WANDB_API_KEY": "5ba9f1e2d3c4b5a69788", "SOME_SECRET": "nobody-knows"}
+BLOCK = "of-a-prefect-block"
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    checkout = tmp_path_factory.mktemp("checkout")
-    for name in ("flows", "tasks", "prefect.yaml", "pyproject.toml"):
-        (checkout / name).symlink_to(ROOT / name)
-    ports = (free_port(), free_port())
-    with (
-        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{ports[0]}/api"}),
-        get_client(sync_client=True) as client,
-    ):
-        made = Stack(checkout, ports, client)
-        try:
-            done = made.up()
-            assert done.returncode == 0, done.stdout + done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SECRETS.items():
+            patch.setenv(name, value)
+        with stack_in(tmp_path_factory.mktemp("checkout")) as made:
             yield made
-        finally:
-            made.call("down")
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda d: d["name"])
@@ -159,16 +82,46 @@ def test_the_nightly_schedule_gets_runs(stack: Stack) -> None:
     assert all(run.state and run.state.is_scheduled() for run in runs)
 
 
+def test_a_run_that_the_scheduler_starts_completes(stack: Stack) -> None:
+    demo = stack.client.read_deployment_by_name("lambda-terms/lambda-terms-demo")
+    schedules = f"{stack.settings[PREFECT_API_URL]}/deployments/{demo.id}/schedules"
+    every_minute = {"schedule": {"cron": "* * * * *", "timezone": "Europe/Berlin"}, "active": True}
+    params = {"params": {"examples": 1000, "out": "data/out/scheduled"}}
+    (made,) = httpx.post(schedules, json=[{**every_minute, "parameters": params}]).raise_for_status().json()
+    try:
+        only = FlowRunFilter.model_validate({"state": {"name": {"any_": ["Completed"]}}})
+        of = DeploymentFilter(id=DeploymentFilterId(any_=[demo.id]))
+        runs = wait(lambda: stack.client.read_flow_runs(flow_run_filter=only, deployment_filter=of))
+    finally:
+        httpx.delete(f"{schedules}/{made['id']}").raise_for_status()
+    assert all(run.auto_scheduled for run in runs)
+    assert (stack.checkout / "data/out/scheduled/manifest.json").exists()
+
+
 def test_up_again_starts_nothing_and_status_tells_what_runs(stack: Stack) -> None:
     pids = {name: stack.pid(name) for name in ("server", "worker", "files")}
     automations = [(of.id, of.name) for of in stack.client.read_automations()]
+    demo = stack.client.read_deployment_by_name("lambda-terms/lambda-terms-demo")
+    stack.client.pause_deployment(demo.id)
     again = stack.up()
     assert again.returncode == 0, again.stderr
     assert pids == {name: stack.pid(name) for name in pids}
     assert automations == [(of.id, of.name) for of in stack.client.read_automations()]
+    assert stack.client.read_deployment(demo.id).paused
+    stack.client.resume_deployment(demo.id)
     said = stack.call("status").stdout
     assert all(f"{name:8} runs as process {pid}" in said for name, pid in pids.items())
     assert "Scheduled      nightly" in said
+
+
+def test_another_checkout_leaves_a_server_that_is_not_its_own_alone(stack: Stack, tmp_path: Path) -> None:
+    link_checkout(tmp_path)
+    other = Stack(tmp_path, stack.ports, ())
+    refused = other.up()
+    assert refused.returncode == 1
+    assert f"Port {stack.ports[0]} at 127.0.0.1 cannot be used" in refused.stderr
+    assert other.call("down").returncode == 0
+    assert lives(stack.pid("server"))
 
 
 def test_kat_runs_as_a_deployment_and_its_results_are_linked(stack: Stack) -> None:
@@ -202,15 +155,13 @@ def test_a_deployed_run_stays_in_the_data_folder(stack: Stack, deployment: str, 
     assert not (stack.checkout.parent / "elsewhere").exists()
 
 
-def lives(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("[!.]*") if path.is_file()}
+def test_a_deployed_run_takes_no_encoder_from_elsewhere_by_a_list_of_experiments(stack: Stack) -> None:
+    given = stack.checkout / "data/in/experiments.yaml"
+    given.parent.mkdir(parents=True)
+    given.write_text("[{name: theirs, encoder_name: /etc}]")
+    run = stack.finished(stack.start("novelty/novelty", experiments="data/in/experiments.yaml"))
+    assert run.state_name == "Failed"
+    assert "--encoder /etc: /etc lies outside of" in str(run.state and run.state.message)
 
 
 def test_a_run_that_was_killed_goes_on_by_itself_and_the_next_night_has_another_seed(stack: Stack) -> None:
@@ -254,27 +205,56 @@ def test_a_run_whose_worker_died_too_is_found_by_its_silence(stack: Stack) -> No
     assert [found.state_name for found in stack.client.read_flow_runs(flow_run_filter=only)] == ["Completed"]
 
 
+def test_a_run_that_died_before_it_began_is_repeated(stack: Stack) -> None:
+    run = stack.start("lambda-terms/nightly", examples=1000, out="data/out/begun")
+    process = stack.process(run)
+    for pid in (stack.pid("worker"), process.pid):
+        os.kill(pid, signal.SIGKILL)
+    assert stack.now(run).state_type == StateType.PENDING
+    wait(lambda: stack.now(run).state_name == "AwaitingRetry")
+    assert stack.up().returncode == 0
+    assert stack.finished(run).state_name == "Completed"
+    assert stack.now(run).run_count == 1
+
+
 def test_beyond_this_machine_a_password_is_asked_for(tmp_path: Path) -> None:
-    for name in ("flows", "tasks", "prefect.yaml", "pyproject.toml"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    port = free_port()
-    with get_client(sync_client=True) as client:
-        shared = Stack(tmp_path, (port, free_port()), client)
-        try:
-            done = shared.call("up", "--host=0.0.0.0", f"--port={port}", f"--files-port={shared.ports[1]}")
-            assert done.returncode == 0, done.stdout + done.stderr
-            password = tmp_path / ".katflow/password"
-            assert password.stat().st_mode & 0o077 == 0
-            assert password.read_text() not in done.stdout
-            url = f"http://127.0.0.1:{port}/api/flows/count"
-            assert httpx.post(url, json={}).status_code == 401
-            user, _, secret = password.read_text().partition(":")
-            assert httpx.post(url, json={}, auth=(user, secret)).json() > 0
-            assert "server   runs as process" in shared.call("status").stdout
-            again = shared.up()
-            assert again.returncode == 0, again.stderr
-        finally:
-            assert shared.call("down").returncode == 0
+    with stack_in(tmp_path, "--host=0.0.0.0") as shared:
+        password = tmp_path / ".katflow/password"
+        assert password.stat().st_mode & 0o077 == 0
+        ports = [f"--port={shared.ports[0]}", f"--files-port={shared.ports[1]}"]
+        again = shared.call("up", *ports)
+        assert again.returncode == 0, again.stderr
+        assert password.read_text() not in again.stdout
+        url = f"http://127.0.0.1:{shared.ports[0]}/api/flows/count"
+        assert httpx.post(url, json={}).status_code == 401
+        user, _, secret = password.read_text().partition(":")
+        assert httpx.post(url, json={}, auth=(user, secret)).json() > 0
+        assert "server   runs as process" in shared.call("status").stdout
+        assert httpx.get(url.replace("api/flows/count", "ui-settings")).json()["api_url"] == "/api"
+        password.write_text("")
+        refused = shared.call("up", *ports)
+        assert refused.returncode == 1
+        assert "password is empty, and a server without a password would be open" in refused.stderr
+
+
+def test_no_secret_of_environment_or_block_is_written_anywhere(stack: Stack) -> None:
+    """Runs knew them, one that failed at a hub too: not in manifests, logs, artifacts or the server's database."""
+    Secret(value=BLOCK).save("token")
+    params = {"pairs": {"sources": ["hf:no/such"]}, "until": "pairs", "out": "data/out/secret"}
+    env = {"FROM_BLOCK": "{{ prefect.blocks.secret.token }}"}
+    demo = stack.client.read_deployment_by_name("kat/demo")
+    run = stack.client.create_flow_run_from_deployment(
+        demo.id, parameters={"params": params}, job_variables={"env": env}
+    )
+    environ = stack.process(run).environ()
+    assert {name: environ[name] for name in SECRETS} == SECRETS
+    assert environ["FROM_BLOCK"] == BLOCK
+    assert stack.finished(run).state_name == "Failed"
+    kept = [path for folder in ("data", ".katflow") for path in (stack.checkout / folder).rglob("*") if path.is_file()]
+    assert any(path.name.startswith("prefect.db") for path in kept)
+    for path in kept:
+        content = path.read_bytes()
+        assert not [value for value in (BLOCK, *SECRETS.values()) if value.encode() in content], path
 
 
 def test_down_stops_what_up_started_and_nothing_else(stack: Stack) -> None:

@@ -18,6 +18,7 @@ from flows import cli
 from flows.embed import EmbedTextsParams, embed_texts
 from tasks.minilm import minilm_folder
 from tasks.tables import read_embeddings
+from tests.stack import kill_a_dask_worker, wait
 
 ROOT = Path(__file__).parents[2]
 SMALL_SHARDS = """
@@ -149,6 +150,20 @@ def test_dask_makes_the_same_vectors(folder: Path, tmp_path_factory: pytest.Temp
     write(spread, questions(*range(20)))
     assert here(*MINILM, "--runner", "dask") == 0
     assert encoded(spread) == 20
+    made = [folder / "data/out/embed/embeddings.parquet" for folder in (folder, spread)]
+    assert made[0].read_bytes() == made[1].read_bytes()
+
+
+def test_a_dask_worker_that_is_killed_costs_no_vector(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    write(folder, questions(*range(100)))
+    assert here(*MINILM) == 0
+    spread = tmp_path_factory.mktemp("dask")
+    write(spread, questions(*range(100)))
+    process = start(spread, *MINILM, "--runner", "dask")
+    wait(lambda: shards(spread) or process.poll() is not None)
+    kill_a_dask_worker(process)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
     made = [folder / "data/out/embed/embeddings.parquet" for folder in (folder, spread)]
     assert made[0].read_bytes() == made[1].read_bytes()
 

@@ -1,6 +1,7 @@
 """The main flow from terms to the map on a tiny model: what it makes, what it does again, what it survives."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from safetensors.torch import load_file
 
 from flows.kat import kat
 from flows.params import KatParams
+from tasks import prune
 from tasks.errors import TrainingError
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +66,12 @@ def inodes(checkout: Path) -> dict[str, int]:
 
 def test_every_result_lies_where_the_readme_says(checkout: Path) -> None:
     assert {name for name in FILES if not (checkout / "data/out/kat" / name).exists()} == set()
+
+
+def test_no_artifact_of_a_run_can_be_pruned_while_its_results_lie_there(checkout: Path) -> None:
+    every = prune.artifacts()
+    assert {item.stage.name for item in every} == set(STAGES)
+    assert prune.unneeded(every, math.inf) == []
 
 
 def test_the_comparison_holds_each_model_with_intervals(checkout: Path) -> None:
@@ -123,6 +131,21 @@ def test_a_second_run_makes_nothing(checkout: Path) -> None:
     before = inodes(checkout)
     again()
     assert inodes(checkout) == before
+
+
+def times_made(checkout: Path) -> dict[Path, float]:
+    return {path: json.loads(path.read_text())["made"] for path in checkout.glob("data/*/[!.]*/manifest.json")}
+
+
+def test_a_refreshed_stage_is_made_again_and_the_next_run_finds_it(checkout: Path) -> None:
+    before = times_made(checkout)
+    again(refresh=["embed"], until="density")
+    after = times_made(checkout)
+    assert {path for path in before if after[path] > before[path]} == set(
+        checkout.glob("data/embed/[!.]*/manifest.json")
+    )
+    again()
+    assert times_made(checkout) == after
 
 
 def test_a_changed_parameter_makes_again_only_what_follows_it(checkout: Path) -> None:

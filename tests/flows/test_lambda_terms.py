@@ -13,6 +13,8 @@ import polars as pl
 import pytest
 from prefect.settings import PREFECT_API_URL
 
+from tests.stack import kill_a_dask_worker, wait
+
 ROOT = Path(__file__).parents[2]
 FLAGS = ["--examples", "600000", "--seed", "5", "--val-share", "0.05", "--test-share", "0.05"]
 
@@ -36,7 +38,8 @@ def run(folder: Path, *flags: str) -> str:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    """What a run has published, without the note of which artifact it is."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("[!.]*")) if p.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,15 @@ def test_dask_makes_the_same_bytes(checkout: tuple[Path, str], tmp_path: Path) -
     gathered = next((tmp_path / "data" / "terms").glob("*/run"))
     (gathered / "coverage.json").unlink()
     assert "made 0 parts, reused 3" in run(tmp_path, *FLAGS, "--runner", "dask", "--out", "made")
+    assert files(tmp_path / "made") == files(checkout[0] / "made")
+
+
+def test_a_dask_worker_that_is_killed_costs_no_byte(checkout: tuple[Path, str], tmp_path: Path) -> None:
+    process = start(tmp_path, *FLAGS, "--runner", "dask", "--out", "made")
+    wait(lambda: list(tmp_path.glob("data/terms/[!.]*/part.scan")) or process.poll() is not None)
+    kill_a_dask_worker(process)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
     assert files(tmp_path / "made") == files(checkout[0] / "made")
 
 

@@ -1,9 +1,14 @@
 """Presets and flags."""
 
+import ast
+from pathlib import Path
+from typing import get_args
+
 import pytest
 
+import flows.kat
 from flows.cli import parse
-from flows.params import PRESETS, ExperimentParams, KatParams, SampleRareParams, merged
+from flows.params import PRESETS, ExperimentParams, KatParams, SampleRareParams, Stage, merged
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -51,3 +56,27 @@ def test_one_flag_of_a_stage_leaves_the_experiments_own_defaults() -> None:
     some = parse(ExperimentParams, ["--diversity.prompts", "50"], "experiment").diversity
     assert (some.prompts, some.completions) == (50, 16)
     assert parse(ExperimentParams, ["--diversity.completions", "4"], "experiment").diversity.completions == 4
+
+
+def test_an_unknown_stage_to_refresh_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    for params in (KatParams, ExperimentParams):
+        with pytest.raises(SystemExit) as stopped:
+            parse(params, ["--refresh", "sft,nowhere"], "python -m flows.kat")
+        assert stopped.value.code == 2
+        message = capsys.readouterr().err
+        assert "--refresh nowhere: " in message
+        assert all(f"'{stage}'" in message for stage in get_args(Stage))
+
+
+def test_every_task_of_the_main_flow_can_be_refreshed_by_its_stage() -> None:
+    tree = ast.parse(Path(flows.kat.__file__).read_text())
+    modules = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    used = {name.split(".")[1] for name in modules if name.startswith("tasks.") and name.endswith(".task")}
+    assert parse(KatParams, ["--refresh", ",".join(get_args(Stage))], "kat").refreshed == used
+    assert parse(ExperimentParams, ["--refresh", "map", "--refresh", "sft"], "x").refreshed == {"prompt_map", "sft"}
+
+
+def test_the_ui_offers_the_stages_to_refresh() -> None:
+    form = KatParams.model_json_schema()["properties"]["refresh"]
+    assert (form["type"], form["default"]) == ("array", [])
+    assert form["items"]["enum"] == list(get_args(Stage))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import lambda_gen_rs as fast
 import polars as pl
@@ -170,16 +171,45 @@ def test_a_killed_run_goes_on_after_its_last_whole_part(run: tuple, tmp_path: pa
     assert files(tmp_path / "out") == files(run[0])
 
 
-@pytest.mark.parametrize("damaged", ["part-00001.record", "part-00001.claims"])
-def test_a_part_whose_record_was_changed_is_made_again(run: tuple, tmp_path: pathlib.Path, damaged: str) -> None:
+def flipped(path: pathlib.Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def truncated(path: pathlib.Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def linked(path: pathlib.Path) -> None:
+    path.rename(path.with_suffix(".elsewhere"))
+    path.symlink_to(path.with_suffix(".elsewhere"))
+
+
+@pytest.mark.parametrize("damage", [flipped, truncated, pathlib.Path.unlink])
+@pytest.mark.parametrize("damaged", ["records/part-00001.record", "records/part-00001.claims"])
+def test_a_part_whose_record_is_damaged_is_made_again(
+    run: tuple, tmp_path: pathlib.Path, damaged: str, damage: Callable[[pathlib.Path], None]
+) -> None:
     shutil.copytree(run[0].parent, tmp_path, dirs_exist_ok=True)
-    path = tmp_path / "records" / damaged
-    changed = bytearray(path.read_bytes())
-    changed[max(at for at, byte in enumerate(changed) if chr(byte).isdigit())] ^= 1
-    path.write_bytes(changed)
+    damage(tmp_path / damaged)
     report = fast.write_run(tmp_path / "out", tmp_path / "records", SPEC)
     assert report["reused"] == 1
     assert report["stats"] == run[1]["stats"]
+
+
+@pytest.mark.parametrize("damage", [flipped, truncated, linked, pathlib.Path.unlink])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_part_that_is_damaged_is_made_again(
+    run: tuple, tmp_path: pathlib.Path, split: str, damage: Callable[[pathlib.Path], None]
+) -> None:
+    shutil.copytree(run[0].parent, tmp_path, dirs_exist_ok=True)
+    damage(tmp_path / f"out/{split}/part-00001.parquet")
+    report = fast.write_run(tmp_path / "out", tmp_path / "records", SPEC)
+    assert report["reused"] == 1
+    (tmp_path / f"out/{split}/part-00001.elsewhere").unlink(missing_ok=True)
+    assert files(tmp_path / "out") == files(run[0])
+    assert not any(path.is_symlink() for path in (tmp_path / "out").rglob("*"))
 
 
 def test_ctrl_c_stops_within_a_second(tmp_path: pathlib.Path) -> None:

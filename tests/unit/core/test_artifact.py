@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,12 @@ from tasks.artifact import (
     external,
     fingerprint,
     finished_artifact,
+    finished_artifacts,
     link_or_copy,
     making,
     new_artifact,
     publish,
-    published_names,
+    published,
     require_writable,
 )
 from tasks.errors import ArtifactError, InputError
@@ -105,6 +107,41 @@ def test_of_two_makers_at_once_the_first_whole_one_stays(data_folder: Path) -> N
         before = first.path.stat().st_ino
     assert late.sealed() == first
     assert first.path.stat().st_ino == before
+
+
+def test_what_was_made_last_is_found_first(data_folder: Path) -> None:
+    """Of two that hold the same, such as shards of vectors, the one that a refresh has made counts."""
+    made = [make(key, key * 40) for key in "bca"]
+    assert [artifact for _, artifact in finished_artifacts("density", "weights.txt")] == made[::-1]
+
+
+def test_an_artifact_made_before_is_replaced_by_another_and_stays_where_it_is_the_same(data_folder: Path) -> None:
+    old = make()
+    inode, since = old.path.stat().st_ino, time.time()
+    for text in ("rows", "other"):
+        assert finished_artifact("density", KEY, since) is None
+        with making("density", KEY, {}, {}, since=since), new_artifact("density", "weights.txt") as out:
+            out.path.write_text(text)
+            assert finished_artifact("density", KEY) == old
+        assert finished_artifact("density", KEY, since) == out.sealed()
+        assert (out.sealed() == old) == (out.sealed().path.stat().st_ino == inode) == (text == "rows")
+        since = time.time()
+    assert [path.name for path in (data_folder / "density").iterdir()] == [".locks", KEY]
+
+
+def test_where_a_whole_twin_differs_what_is_sealed_is_the_twin(data_folder: Path) -> None:
+    twin = make("first")
+    with making("density", KEY, {}, {}), new_artifact("density", "weights.txt") as late:
+        late.path.write_text("second")
+    assert late.sealed() == twin
+    assert twin.is_whole()
+
+
+def test_a_folders_parts_stand_in_its_manifest(data_folder: Path) -> None:
+    artifact = folder_of("part-0", "part-1")
+    parts = {name: artifact.part(name).fingerprint for name in ("part-0", "part-1")}
+    assert artifact.manifest["parts"] == parts
+    assert make().manifest["parts"] == {}
 
 
 def test_a_record_survives_a_moved_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,6 +257,30 @@ def test_an_external_file_that_is_missing_is_named(data_folder: Path) -> None:
         external("nowhere.parquet")
 
 
+@pytest.mark.parametrize("change", ["content, of the same length and time", "a file more"])
+def test_an_input_that_changes_while_an_artifact_is_made_of_it_leaves_none(data_folder: Path, change: str) -> None:
+    folder = data_folder.parent / "given"
+    folder.mkdir()
+    (folder / "texts").write_text("before")
+    given, before = external(folder), (folder / "texts").stat()
+
+    def make_while_it_changes() -> None:
+        with making("stage", "key", {}, {}, reads=[given]), new_artifact("stage", "out") as out:
+            out.path.write_text("made of it")
+            if change == "a file more":
+                (folder / "more").touch()
+            else:
+                (folder / "texts").write_text("after!")
+                os.utime(folder / "texts", ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    with pytest.raises(InputError, match=r"given changed while it was read"):
+        make_while_it_changes()
+    assert not list(data_folder.glob("stage/[!.]*"))
+    with making("stage", "key", {}, {}, reads=[external(folder)]), new_artifact("stage", "out") as out:
+        out.path.write_text("made of it")
+    assert out.sealed().is_whole()
+
+
 def test_a_target_that_cannot_be_written_is_named_and_the_result_stays(data_folder: Path) -> None:
     artifact = make()
     target = Path("/dev/full/weights.txt")
@@ -272,9 +333,10 @@ def test_only_what_runs_published_is_called_an_earlier_runs(data_folder: Path, t
     (tmp_path / "out/mine.txt").write_text("mine")
     publish(make(), tmp_path / "out/weights.txt")
     publish(make("other", "o" * 40), tmp_path / "out/older.txt")
-    assert published_names(tmp_path / "out") == {"weights.txt", "older.txt"}
+    assert set(published(tmp_path / "out")) == {"weights.txt", "older.txt"}
+    assert published(tmp_path / "out")["older.txt"].artifact == f"density/{'o' * 40}"
     (tmp_path / "out/older.txt").unlink()
-    assert published_names(tmp_path / "out") == {"weights.txt"}
+    assert set(published(tmp_path / "out")) == {"weights.txt"}
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_work_and_no_folder_is_made(tmp_path: Path) -> None:

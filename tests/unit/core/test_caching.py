@@ -1,10 +1,13 @@
 """What a cached task does again, and what it does not: with a real server, on a stage written for the test."""
 
+import gc
 import importlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from prefect import flow
 
 import tasks
 from tasks import caching
-from tasks.artifact import Artifact, external
+from tasks.artifact import Artifact, external, new_artifact
 from tasks.caching import ArtifactSerializer, cached_task, identity
 from tasks.errors import ArtifactError, InputError, KatflowError, TrainingError
 from tasks.params import HOW, Params
@@ -64,6 +67,7 @@ class Trial:
         importlib.invalidate_caches()
         caching.source_hash.cache_clear()
         caching._source_path.cache_clear()
+        caching._source.cache_clear()
         module = importlib.import_module("tasks.trial.task")
 
         @flow
@@ -136,6 +140,16 @@ def test_a_changed_page_of_the_stage_is_noticed(trial: Trial) -> None:
     assert trial.calls == 2
 
 
+def test_byte_code_that_another_process_is_writing_is_no_source(trial: Trial) -> None:
+    """Python writes it under a name of its own beside the final one: gone when it is read, or part of the key."""
+    trial.run()
+    half_written = trial.stage / "__pycache__/pure.cpython-311.pyc.139912345"
+    half_written.parent.mkdir(exist_ok=True)
+    half_written.touch()
+    trial.run()
+    assert trial.calls == 1
+
+
 @pytest.mark.parametrize("damage", ["delete", "truncate", "change"])
 def test_a_damaged_output_is_made_again(trial: Trial, damage: str) -> None:
     artifact = trial.run()
@@ -185,6 +199,26 @@ def test_arguments_that_cannot_be_keyed_are_refused_at_decoration() -> None:
         cached_task("x")(returns_text)  # type: ignore[arg-type]
 
 
+def test_artifacts_in_nested_lists_are_inputs(data_folder: Path, prefect_server: None) -> None:
+    def gather(parts: list[list[Artifact]], words: list[str]) -> Artifact:
+        with new_artifact("trial", "all.txt") as out:
+            out.path.write_text("".join(part.path.read_text() for of in parts for part in of) + "".join(words))
+        return out.sealed()
+
+    gather.__module__ = "tasks.trial"
+    task = cached_task("gather")(gather)
+    data_folder.parent.joinpath("a.txt").write_text("a")
+    part = external("a.txt")
+
+    @flow
+    def once() -> Artifact:
+        return task([[part], [part]], ["b"])
+
+    manifest = once().manifest
+    assert manifest["inputs"] == {"parts": [[part.fingerprint], [part.fingerprint]]}
+    assert manifest["params"] == {"words": ["b"]}
+
+
 def test_nested_how_fields_are_no_part_of_the_identity() -> None:
     from pydantic import Field
 
@@ -208,6 +242,21 @@ def test_a_record_is_an_artifact_or_the_error_that_came_instead(kind: type[Katfl
     assert (type(back), str(back)) == (kind, "what, why, what to do")
     with pytest.raises(ValueError, match="extra"):
         serializer.loads(b'{"path": "/a", "fingerprint": "f", "code": "x"}')
+
+
+def test_threads_can_look_for_results_at_once() -> None:
+    """Python 3.11's parser fails where another thread gets into it while garbage is collected: let that be often."""
+    switch = lambda *_: time.sleep(0)  # noqa: E731
+    before = gc.get_threshold()
+    gc.callbacks.append(switch)
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(caching.source_hash.__wrapped__, ["tasks.prompts.task"] * 4))
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(switch)
+    assert set(found) == {caching.source_hash("tasks.prompts.task")}
 
 
 def test_looking_for_results_loads_no_library_that_only_making_them_needs() -> None:

@@ -42,6 +42,13 @@ def test_what_lies_outside_is_refused_with_what_to_do(
     require_inside(params, [tmp_path / "data", Path(outside).resolve()])
 
 
+@pytest.mark.parametrize("source", ["file:/etc/passwd", "hf:/etc", "hf:../shared:train", "hf:~/secret"])
+def test_sources_that_are_folders_here_are_refused_too(source: str, tmp_path: Path) -> None:
+    params = KatParams.model_validate({"pairs": {"sources": [source]}})
+    with pytest.raises(InputError, match=r"--pairs\.sources .* lies outside of"):
+        require_inside(params, [tmp_path / "data"])
+
+
 def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
     secret, model = tmp_path / "secret", tmp_path / "data/model"
     secret.write_text("s")

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import LlamaForSequenceClassification
 
-from tasks.errors import InputError, TrainingError
+from tasks.errors import InputError, ProcessDied, TrainingError
 from tasks.models import load_causal_lm, save_model
 from tasks.policy.arm import Job, train_arm
 from tasks.policy.launch import environment, free_place, train_in_processes
@@ -211,7 +211,7 @@ def test_a_process_that_is_shot_is_told_of_in_one_message(make_job: Make) -> Non
             worker.kill()
 
     with pytest.raises(
-        TrainingError,
+        ProcessDied,
         match=r"One of the 2 processes that train density, without which none can go on, failed \(.*processes\.log",
     ):
         train_in_processes(job, shoot)

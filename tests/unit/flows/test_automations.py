@@ -1,0 +1,21 @@
+"""Automations that are applied again."""
+
+import json
+from itertools import permutations
+from uuid import uuid4
+
+import pytest
+from prefect.events.schemas.automations import Automation, AutomationCore
+
+from flows.automations import AUTOMATIONS, _told
+
+
+@pytest.mark.parametrize("wanted", AUTOMATIONS, ids=lambda automation: automation.name)
+def test_the_order_in_which_a_server_lists_events_changes_nothing(wanted: AutomationCore) -> None:
+    """An automation that is brought up to date forgets whom it waits for: a run that fell silent is never found."""
+    listed = json.loads(wanted.model_dump_json())
+    for expect in permutations(listed["trigger"]["expect"]):
+        trigger = {**listed["trigger"], "id": str(uuid4()), "expect": expect}
+        assert _told(Automation.model_validate({**listed, "id": uuid4(), "trigger": trigger})) == _told(wanted)
+    trigger = {**listed["trigger"], "expect": expect[1:]}
+    assert _told(Automation.model_validate({**listed, "id": uuid4(), "trigger": trigger})) != _told(wanted)
