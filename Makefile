@@ -34,8 +34,8 @@ packages:
 	  && $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES) >/dev/null; } \
 	  || echo "some tests need more: sudo apt-get install $(PACKAGES)"
 
-# Prefect's server, a worker and result pages on this machine: make up [DB=postgres|URL] [HOST=0.0.0.0] [PORT=4200]
-# [FILES_PORT=4201] [LIMIT=4]
+# Prefect's server, a worker and result pages on this machine: make up [DB=postgres] [HOST=0.0.0.0] [PORT=4200]
+# [FILES_PORT=4201] [LIMIT=4]; a database's URL by `export KATFLOW_DB=…`, which keeps its password off the process list
 up: setup
 	@$(BIN)/python -m flows.stack up $(if $(DB),--db '$(DB)') $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) \
 	  $(if $(FILES_PORT),--files-port $(FILES_PORT)) $(if $(LIMIT),--limit $(LIMIT))

@@ -3,7 +3,8 @@
     crash → Crashed → AwaitingRetry → the same run again, with its parameters and its id, so with its seed and its parts
 
 A flow's process that dies under a worker is Crashed at once. One that dies with its worker is found by its silence:
-deployments send a heartbeat every 30 seconds (PREFECT_FLOWS_HEARTBEAT_FREQUENCY in prefect.yaml).
+deployments send a heartbeat every 30 seconds (PREFECT_FLOWS_HEARTBEAT_FREQUENCY in prefect.yaml). What a person has
+cancelled, or what has completed meanwhile, ends when its repeat begins (`flows.deployed`).
 """
 
 from datetime import timedelta
@@ -23,24 +24,39 @@ PAUSE = timedelta(seconds=30)
 START = timedelta(seconds=180)
 """In which a run that a worker has taken up begins: it imports for seconds, on a busy machine for a minute."""
 RETRIES = 3
+TAKEN_UP = RETRIES + 2
+"""Times within an hour, after which a run that was never Running is given up: its process dies as it imports."""
+SLOT_TAKEN = "Deployment concurrency limit reached."
+"""Of Prefect 3.8.8, with CANCEL_NEW: the state of a run that finds another of its deployment running."""
 ENDED = ("AwaitingRetry", "Completed", "Failed", "Cancelling", "Cancelled")
 
-_RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
 
-
-def _nothing_follows(
-    after: str, expected: tuple[str, ...], within: timedelta, counts: range | None = None
+def _of_ours(
+    expected: tuple[str, ...],
+    within: timedelta,
+    *,
+    after: tuple[str, ...] = (),
+    counts: range | None = None,
+    message: str | None = None,
+    times: int = 1,
 ) -> EventTrigger:
-    """For each of our runs to which none of `expected` happens in time; counts: of how often it has begun."""
-    counted = {} if counts is None else {"prefect.run-count": [str(count) for count in counts]}
+    """For each of our runs: one of `expected` comes so many times within; with `after`, none comes in time after it.
+
+    counts: of how often it has begun.
+    """
+    labels: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*"}
+    if counts is not None:
+        labels["prefect.run-count"] = [str(count) for count in counts]
+    if message is not None:
+        labels["prefect.state-message"] = message
     return EventTrigger(
-        after={f"prefect.flow-run.{after}"},
+        after={f"prefect.flow-run.{name}" for name in after},
         expect={f"prefect.flow-run.{name}" for name in expected},
-        match=ResourceSpecification({**_RUNS, **counted}),
+        match=ResourceSpecification(labels),
         match_related=ResourceSpecification({"prefect.resource.id": f"prefect.tag.{TAG}"}),
         for_each={"prefect.resource.id"},
-        posture=Posture.Proactive,
-        threshold=1,
+        posture=Posture.Proactive if after else Posture.Reactive,
+        threshold=times,
         within=within,
     )
 
@@ -53,28 +69,45 @@ AUTOMATIONS = (
     AutomationCore(
         name="katflow: a silent run has crashed",
         description=f"No heartbeat for {SILENCE.seconds} seconds, and no end: its process, or its machine, is gone.",
-        trigger=_nothing_follows("heartbeat", ("heartbeat", *ENDED), SILENCE),
+        trigger=_of_ours(("heartbeat", *ENDED), SILENCE, after=("heartbeat",)),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="It has sent no heartbeat for two minutes.")],
     ),
     AutomationCore(
         name="katflow: a run that never began is repeated",
         description=f"A worker took it up {START.seconds} seconds ago: its process, or the machine, is gone.",
-        trigger=_nothing_follows("Pending", ("Running", "Crashed", "heartbeat", *ENDED), START),
+        trigger=_of_ours(("Running", "Crashed", "heartbeat", *ENDED), START, after=("Pending",)),
         actions=[_goes_on("It was taken up, and never began.")],
+    ),
+    AutomationCore(
+        name="katflow: a run that never begins has failed",
+        description=f"Workers took it up {TAKEN_UP} times within an hour.",
+        trigger=_of_ours(("Pending",), timedelta(hours=1), counts=range(1), times=TAKEN_UP),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.FAILED,
+                message=f"It was taken up {TAKEN_UP} times and never began: see the worker's log.",
+            )
+        ],
     ),
     AutomationCore(
         name="katflow: a crashed run goes on",
         description=f"The same run is scheduled again, at most {RETRIES} times; finished parts are found done.",
-        trigger=_nothing_follows(
-            "Crashed", ("AwaitingRetry", "Pending", "Running", "Cancelled"), PAUSE, range(1, RETRIES + 1)
+        trigger=_of_ours(
+            ("AwaitingRetry", "Pending", "Running", "Cancelled"), PAUSE, after=("Crashed",), counts=range(RETRIES + 1)
         ),
         actions=[_goes_on("It crashed, and goes on where it stopped.")],
+    ),
+    AutomationCore(
+        name="katflow: a crashed run waits for its place",
+        description="Another run of its deployment took the place meanwhile; only what had not begun is cancelled.",
+        trigger=_of_ours(("Cancelled",), timedelta(0), counts=range(1, RETRIES + 1), message=SLOT_TAKEN),
+        actions=[_goes_on("It crashed, and waits for its deployment's other run to end.")],
     ),
 )
 
 
 def apply(client: SyncPrefectClient) -> None:
-    """Bring the server's automations to what stands here; others are left alone."""
+    """Bring the server's automations to what stands here; others, and pauses, are left alone."""
     for wanted in AUTOMATIONS:
         known = client.read_automations_by_name(wanted.name)
         for old in known[1:]:
@@ -82,9 +115,12 @@ def apply(client: SyncPrefectClient) -> None:
         if not known:
             client.create_automation(wanted)
         elif _told(known[0]) != _told(wanted):
-            client.update_automation(known[0].id, wanted)
+            client.update_automation(known[0].id, wanted.model_copy(update={"enabled": known[0].enabled}))
 
 
 def _told(automation: AutomationCore) -> dict[str, Any]:
-    """What decides what it does, its sets as sets; not the ids that a server gives it and that its waiting hangs on."""
-    return automation.model_dump(exclude={"id": True, "trigger": {"id"}})
+    """What decides what it does, its sets as sets; not the ids that a server gives it and that its waiting hangs on.
+
+    Nor whether somebody has paused it.
+    """
+    return automation.model_dump(exclude={"id": True, "enabled": True, "trigger": {"id"}})

@@ -10,9 +10,13 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from prefect import Flow, flow
-from prefect.runtime import deployment
+from prefect import Flow, State, flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.runtime import deployment, flow_run
+from prefect.states import Cancelled, Completed
 
 from tasks.artifact import data_root
 from tasks.errors import InputError
@@ -33,7 +37,9 @@ def deployable(name: str, run_name: str) -> Callable[[Callable[..., Published]],
 
     def decorate(function: Callable[..., Published]) -> Flow[..., Published]:
         @functools.wraps(function)
-        def guarded(*args: Any, **kwargs: Any) -> Published:
+        def guarded(*args: Any, **kwargs: Any) -> Any:  # Published, or a State to end in
+            if ended := ended_before():
+                return ended
             for params in (*args, *kwargs.values()):
                 require_allowed(params)
             published = function(*args, **kwargs)
@@ -43,6 +49,28 @@ def deployable(name: str, run_name: str) -> Callable[[Callable[..., Published]],
         return flow(name=name, flow_run_name=run_name)(guarded)
 
     return decorate
+
+
+def ended_before() -> State[Any] | None:
+    """How a deployed run that was repeated had ended already; None where it is to go on.
+
+    It has completed where its process was only asleep when it was called dead. It is cancelled where somebody wanted
+    that and it died before its worker had done so.
+    """
+    if deployment.id is None or flow_run.run_count < 2:
+        return None
+    with get_client(sync_client=True) as client:
+        states = client.read_flow_run_states(UUID(flow_run.id))
+    history = [of.type for of in sorted(states, key=lambda of: of.timestamp)]
+    if StateType.COMPLETED in history and StateType.SCHEDULED not in _since(history, StateType.COMPLETED):
+        return Completed(message="It had completed: its process was only asleep when this repeat of it was begun.")
+    if StateType.CANCELLING in history and StateType.CANCELLED not in _since(history, StateType.CANCELLING):
+        return Cancelled(message="It was to be cancelled, and died before it was.")
+    return None
+
+
+def _since(history: list[StateType], last: StateType) -> list[StateType]:
+    return history[len(history) - history[::-1].index(last) :]
 
 
 def require_allowed(params: Params) -> None:

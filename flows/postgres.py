@@ -36,34 +36,60 @@ def start(cluster: Path) -> str:
             f"{cluster} is too long a path for Postgres's socket. Move the checkout, or give DB the URL of a server."
         )
     if not (cluster / "PG_VERSION").exists():
-        _run("initdb", "--auth=trust", f"--username={USER}", "--encoding=UTF8", "--no-locale", "--pgdata", str(cluster))
+        _run(
+            cluster,
+            "initdb",
+            "--auth=trust",
+            f"--username={USER}",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--pgdata",
+            str(cluster),
+        )
     if not is_running(cluster):
         options = f"-c listen_addresses='' -c unix_socket_directories='{cluster}'"
-        _run("pg_ctl", "start", "--wait", "--pgdata", str(cluster), "--log", f"{cluster}.log", "--options", options)
+        _run(
+            cluster,
+            "pg_ctl",
+            "start",
+            "--wait",
+            "--pgdata",
+            str(cluster),
+            "--log",
+            f"{cluster}.log",
+            "--options",
+            options,
+        )
     return f"postgresql+asyncpg://{USER}@/postgres?host={cluster}"
 
 
 def stop(cluster: Path) -> None:
     """Stop the cluster, if it runs; its data stay."""
     if is_running(cluster):
-        _run("pg_ctl", "stop", "--wait", "--mode=fast", "--pgdata", str(cluster))
+        _run(cluster, "pg_ctl", "stop", "--wait", "--mode=fast", "--pgdata", str(cluster))
 
 
 def is_running(cluster: Path) -> bool:
     if not cluster.exists():
         return False
-    asked = [*_command("pg_ctl"), "status", "--pgdata", str(cluster)]
+    asked = [*_command(cluster, "pg_ctl"), "status", "--pgdata", str(cluster)]
     return subprocess.run(asked, capture_output=True, check=False, cwd="/").returncode == 0
 
 
-def _run(program: str, *arguments: str) -> None:
-    done = subprocess.run([*_command(program), *arguments], capture_output=True, text=True, check=False, cwd="/")
+def _run(cluster: Path, program: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [*_command(cluster, program), *arguments], capture_output=True, text=True, check=False, cwd="/"
+    )
     if done.returncode:
         raise ServiceError(f"Postgres's {program} failed: {(done.stderr or done.stdout).strip()[-500:]}")
 
 
-def _command(program: str) -> list[str]:
-    found = shutil.which(program) or next(map(str, sorted(PROGRAMS.glob(f"*/bin/{program}"), reverse=True)), None)
+def _command(cluster: Path, program: str) -> list[str]:
+    """Of the version that made the cluster, for another does not start it; for a new one the latest that Debian has."""
+    made = cluster / "PG_VERSION"
+    version = made.read_text().strip() if made.exists() else "*"
+    programs = sorted(PROGRAMS.glob(f"{version}/bin/{program}"), key=lambda path: (len(path.parts[-3]), path))
+    found = str(programs[-1]) if programs else shutil.which(program)
     if not found:
         raise ServiceError("Postgres is not installed: `apt-get install postgresql`, or give DB the URL of a server.")
     return ["runuser", "-u", USER, "--", found] if os.geteuid() == 0 else [found]

@@ -9,17 +9,15 @@ is not told is as it was before.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -31,24 +29,27 @@ from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from pydantic import Field
 
 from flows import postgres
 from flows.automations import TAG, apply
 from flows.cli import parse
+from flows.processes import lives, runs_left, start, stop, wait
 from tasks.artifact import data_root
 from tasks.errors import KatflowError, ServiceError
+from tasks.model_folders import first_line
 from tasks.params import Params
 
 POOL = "katflow"
 TRAINING = "training"
 """The pool's queue of deployments that train: two at once would share one machine."""
 LOOPBACK = "127.0.0.1"
+DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+DATABASES = (DATABASE, "PREFECT_API_DATABASE_CONNECTION_URL")
+"""Of the caller's shell: another server's."""
 PREFECT = str(Path(sys.executable).with_name("prefect"))
-SECONDS_TO_START = 180
-SECONDS_TO_STOP = 30
 SHOWN = 10
 
 
@@ -60,7 +61,11 @@ class StackParams(Params):
         pattern=r"^(sqlite|postgres|postgresql\+asyncpg://.+)$",
         description="sqlite; postgres, a cluster of the checkout's own; or the URL of one: postgresql+asyncpg://…",
     )
-    host: str = Field(LOOPBACK, description="address to listen on; beyond loopback, or with Postgres, a password is on")
+    host: str = Field(
+        LOOPBACK,
+        pattern=r"^[\w.-]+$",
+        description="IPv4 address or name to listen on; beyond loopback, or with Postgres, a password is on",
+    )
     port: int = Field(4200, ge=1, lt=2**16, description="of the server and its UI")
     files_port: int = Field(4201, ge=1, lt=2**16, description="of the result files, always on loopback")
     limit: int = Field(4, ge=1, description="flow runs at once; of deployments that train, one")
@@ -76,50 +81,33 @@ class StackParams(Params):
         return f"http://{LOOPBACK if self.host == '0.0.0.0' else self.host}:{self.port}"
 
 
-@dataclass(frozen=True)
-class Started:
-    """A process that `up` started. pid alone can be another's by now; with its start time it cannot."""
-
-    pid: int
-    since: str
-
-    @classmethod
-    def of(cls, pid: int) -> "Started":
-        return cls(pid, _start_time(pid) or "")
-
-    @property
-    def lives(self) -> bool:
-        return bool(self.since) and _start_time(self.pid) == self.since
-
-
 def up(p: StackParams) -> None:
     """Start the server, the pool, all deployments, the automations, a worker and the file server; what runs stays."""
     folder = state_folder()
-    folder.mkdir(mode=0o700, exist_ok=True)
     _refuse_other(folder, p)
+    for name, host, port, flag in (
+        ("server", p.host, p.port, "--port"),
+        ("files", LOOPBACK, p.files_port, "--files-port"),
+    ):
+        if not lives(folder, name):
+            _refuse_taken(host, port, flag)
+    _remember(folder, p)
     auth = _password(folder, make=p.is_shared)
     env = environment(p, auth)
     database = postgres.start(postgres.cluster_of(folder)) if p.db == "postgres" else p.db
-    server = _known(folder, "server")
-    if not (server and server.lives):
-        _refuse_taken(p.host, p.port, "--port")
-        on = {} if database == "sqlite" else {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
-        command = [sys.executable, "-m", "flows.server", "--host", p.host, "--port", str(p.port)]
-        _start(folder, "server", command, {**env, **on})
-        _wait("server", lambda: _is_up(p.url), folder)
+    on = {} if database == "sqlite" else {DATABASE: database}
+    server = [sys.executable, "-m", "flows.server", "--host", p.host, "--port", str(p.port)]
+    start(folder, "server", server, {**env, **on})
+    wait("server", lambda: _is_up(p.url), folder)
     with _client(p.url, auth) as client:
         _open_pool(client, p.limit)
         _deploy(client, folder, p.db, env)
         apply(client)
     # The limit is the pool's: with one of its own a worker dies of a run that comes back to it (Prefect 3.8.8).
-    _start(folder, "worker", [PREFECT, "worker", "start", "--pool", POOL, "--name", socket.gethostname()], env)
+    start(folder, "worker", [PREFECT, "worker", "start", "--pool", POOL, "--name", socket.gethostname()], env)
     data_root().mkdir(exist_ok=True)
-    known_files = _known(folder, "files")
-    if not (known_files and known_files.lives):
-        _refuse_taken(LOOPBACK, p.files_port, "--files-port")
     files = [sys.executable, "-m", "http.server", str(p.files_port), "--bind", LOOPBACK, "--directory", "data"]
-    _start(folder, "files", files, env)
-    _remember(folder, p)
+    start(folder, "files", files, env)
     print(f"The UI is at {p.url}, results are at {_files_url(p)}. For `prefect …` and `python -m flows.…` in a shell:")
     print(f"    export PREFECT_API_URL={p.url}/api")
     if auth:
@@ -130,10 +118,12 @@ def down() -> None:
     """Stop what `up` started and still lives, the worker first so that runs end with it; nothing else."""
     folder = state_folder()
     for name in ("worker", "files", "server"):
-        known = _known(folder, name)
-        if known and known.lives:
-            _stop(known)
+        if known := lives(folder, name):
+            stop(known)
         (folder / f"{name}.json").unlink(missing_ok=True)
+        if name == "worker":
+            for left in runs_left(folder):
+                stop(left)
     postgres.stop(postgres.cluster_of(folder))
 
 
@@ -141,8 +131,8 @@ def status() -> None:
     """Print what runs, the next scheduled runs and the last ones."""
     folder = state_folder()
     for name in ("server", "worker", "files"):
-        known = _known(folder, name)
-        print(f"{name:8} {f'runs as process {known.pid}' if known and known.lives else 'does not run'}")
+        known = lives(folder, name)
+        print(f"{name:8} {f'runs as process {known.pid}' if known else 'does not run'}")
     p = _last(folder)
     if p is None:
         return
@@ -157,7 +147,7 @@ def status() -> None:
             for run in client.read_flow_runs(flow_run_filter=only, sort=sort, limit=SHOWN):
                 when = (run.expected_start_time or run.created or datetime.now(UTC)).astimezone()
                 name = ours.get(run.deployment_id, "") if run.deployment_id else ""
-                print(f"{when:%Y-%m-%d %H:%M}  {run.state_name:14} {name:18} {run.name}")
+                print(f"{when:%Y-%m-%d %H:%M %Z}  {run.state_name:14} {name:18} {run.name}")
 
 
 def environment(p: StackParams, auth: str | None) -> dict[str, str]:
@@ -178,7 +168,8 @@ def environment(p: StackParams, auth: str | None) -> dict[str, str]:
     }
     if auth:
         ours |= {"PREFECT_SERVER_API_AUTH_STRING": auth, "PREFECT_API_AUTH_STRING": auth}
-    return {**os.environ, **ours}
+    others = {name: value for name, value in os.environ.items() if name not in DATABASES}
+    return {**others, **ours}
 
 
 def state_folder() -> Path:
@@ -191,7 +182,7 @@ def main(argv: list[str]) -> NoReturn:
     actions: dict[str, Callable[[], None]] = {"down": down, "status": status}
     program = f"python -m flows.stack {action or 'up|down|status'}"
     if action == "up":
-        given = parse(StackParams, flags, program)
+        given = parse(StackParams, [*_database_given(flags), *flags], program)
         last = _last(state_folder()) or StackParams()
         params = last.model_copy(update=given.model_dump(include=given.model_fields_set))
         actions["up"] = lambda: up(params)
@@ -199,10 +190,31 @@ def main(argv: list[str]) -> NoReturn:
         print(f"error: {program} is not known: up [flags], down or status.", file=sys.stderr)
         sys.exit(2)
     try:
-        actions[action]()
+        with contextlib.nullcontext() if action == "status" else _alone(state_folder()):
+            actions[action]()
     except KatflowError as error:
         sys.exit(f"error: {error}")
+    except (httpx.HTTPError, PrefectException) as error:
+        sys.exit(
+            f"error: the server does not answer as it should ({first_line(error)}). Its log is in .katflow; "
+            "`make down` and `make up` start it again."
+        )
     sys.exit(0)
+
+
+def _database_given(flags: list[str]) -> list[str]:
+    """From the environment, which other users of the machine cannot read: a database's URL may hold a password."""
+    given = os.environ.get("KATFLOW_DB")
+    return [f"--db={given}"] if given and not any(flag.startswith("--db") for flag in flags) else []
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait for another `up` or `down` in this checkout. The lock is the kernel's: it ends with the process."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager
@@ -214,8 +226,8 @@ def _client(url: str, auth: str | None) -> Iterator[SyncPrefectClient]:
 
 def _refuse_other(folder: Path, p: StackParams) -> None:
     """Raise ServiceError where a server runs that another address or database was meant for."""
-    last, server = _last(folder), _known(folder, "server")
-    if last and server and server.lives:
+    last = _last(folder)
+    if last and lives(folder, "server"):
         other = [name for name in ("db", "host", "port", "files_port") if getattr(p, name) != getattr(last, name)]
         if other:
             raise ServiceError(
@@ -236,60 +248,11 @@ def _last(folder: Path) -> StackParams | None:
     return StackParams.model_validate_json(path.read_text()) if path.exists() else None
 
 
-def _start(folder: Path, name: str, command: list[str], env: dict[str, str]) -> None:
-    """Start a process in a session of its own, unless the one noted lives."""
-    known = _known(folder, name)
-    if known and known.lives:
-        return
-    with (folder / f"{name}.log").open("ab") as log:
-        process = subprocess.Popen(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    (folder / f"{name}.json").write_text(json.dumps(asdict(Started.of(process.pid))))
-
-
-def _stop(started: Started) -> None:
-    """Ask a process to end, and its session where it does not in time."""
-    os.kill(started.pid, signal.SIGTERM)
-    deadline = time.monotonic() + SECONDS_TO_STOP
-    while started.lives:
-        if time.monotonic() > deadline:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(started.pid, signal.SIGKILL)
-            return
-        time.sleep(0.1)
-
-
-def _known(folder: Path, name: str) -> Started | None:
-    try:
-        return Started(**json.loads((folder / f"{name}.json").read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _start_time(pid: int) -> str | None:
-    """Of a process that lives, in the kernel's ticks; None where there is none, or a dead one."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else fields[19]
-
-
 def _is_up(url: str) -> bool:
     try:
         return httpx.get(f"{url}/api/health", timeout=5).status_code in (200, 401)
     except httpx.HTTPError:
         return False
-
-
-def _wait(name: str, condition: Callable[[], bool], folder: Path) -> None:
-    deadline = time.monotonic() + SECONDS_TO_START
-    while not condition():
-        known = _known(folder, name)
-        if not known or not known.lives or time.monotonic() > deadline:
-            raise ServiceError(f"The {name} does not come up. What it said is in {folder}/{name}.log.")
-        time.sleep(0.3)
 
 
 def _refuse_taken(host: str, port: int, flag: str) -> None:
@@ -320,21 +283,28 @@ def _open_pool(client: SyncPrefectClient, limit: int) -> None:
 
 
 def _deploy(client: SyncPrefectClient, folder: Path, db: str, env: dict[str, str]) -> None:
-    """Bring a database to what prefect.yaml says; if it was before, what people set in the UI since then stays."""
+    """Bring a database to what prefect.yaml says; if it was before, what people set in the UI since then stays.
+
+    A deployment that has gone from prefect.yaml goes, if it was this checkout that made it.
+    """
     text = Path("prefect.yaml").read_bytes()
-    named = {of["name"] for of in yaml.safe_load(text)["deployments"]}
+    try:
+        named = {of["name"] for of in yaml.safe_load(text)["deployments"]}
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise ServiceError(f"prefect.yaml names no deployments ({first_line(error)}). Mend it.") from None
     known = {of.name: of.id for of in client.read_deployments() if TAG in of.tags}
-    note, wanted = folder / "deployed", hashlib.sha256(db.encode() + text).hexdigest()
-    if note.exists() and note.read_text() == wanted and named == known.keys():
+    note, wanted = folder / "deployed.json", hashlib.sha256(db.encode() + text).hexdigest()
+    before = json.loads(note.read_text()) if note.exists() else {"of": "", "names": []}
+    if before["of"] == wanted and named <= known.keys():
         return
-    for gone in known.keys() - named:
+    for gone in known.keys() & set(before["names"]) - named:
         client.delete_deployment(known[gone])
     done = subprocess.run(
         [PREFECT, "--no-prompt", "deploy", "--all"], env=env, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise ServiceError(f"prefect.yaml could not be deployed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    note.write_text(wanted)
+    note.write_text(json.dumps({"of": wanted, "names": sorted(named)}))
 
 
 def _password(folder: Path, make: bool = False) -> str | None:

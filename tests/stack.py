@@ -106,8 +106,11 @@ class Stack:
 
     def manifest(self, stage: str) -> dict[str, Any]:
         """Of the only finished artifact of a stage."""
-        (path,) = (self.checkout / "data" / stage).glob("[!.]*/manifest.json")
-        return dict(json.loads(path.read_text()))
+        (only,) = self.manifests(stage)
+        return only
+
+    def manifests(self, stage: str) -> list[dict[str, Any]]:
+        return [json.loads(path.read_text()) for path in (self.checkout / "data" / stage).glob("[!.]*/manifest.json")]
 
 
 def lives(pid: int) -> bool:

@@ -31,7 +31,10 @@ def module(path: Path) -> str:
 
 
 PURE = [p for p in (ROOT / "tasks").rglob("*.py") if p.name != "task.py" and module(p) not in KNOWS_PREFECT]
-AROUND = {"__init__", "automations", "cli", "deployed", "params", "postgres", "prune", "runners", "server", "stack"}
+AROUND = {"__init__", "automations", "cli", "deployed", "params", "postgres", "processes", "prune", "runners"} | {
+    "server",
+    "stack",
+}
 FLOWS = [p for p in (ROOT / "flows").glob("*.py") if p.stem not in AROUND]
 
 

@@ -114,12 +114,15 @@ def test_up_again_starts_nothing_and_status_tells_what_runs(stack: Stack) -> Non
     assert "Scheduled      nightly" in said
 
 
-def test_another_checkout_leaves_a_server_that_is_not_its_own_alone(stack: Stack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("taken", [0, 1])
+def test_another_checkout_leaves_a_server_that_is_not_its_own_alone(stack: Stack, tmp_path: Path, taken: int) -> None:
     link_checkout(tmp_path)
-    other = Stack(tmp_path, stack.ports, ())
+    ports = (stack.ports[0], free_port()) if taken == 0 else (free_port(), stack.ports[1])
+    other = Stack(tmp_path, ports, ())
     refused = other.up()
     assert refused.returncode == 1
-    assert f"Port {stack.ports[0]} at 127.0.0.1 cannot be used" in refused.stderr
+    assert f"Port {ports[taken]} at 127.0.0.1 cannot be used" in refused.stderr
+    assert not list((tmp_path / ".katflow").glob("*.json"))
     assert other.call("down").returncode == 0
     assert lives(stack.pid("server"))
 
@@ -205,12 +208,13 @@ def test_a_run_whose_worker_died_too_is_found_by_its_silence(stack: Stack) -> No
     assert [found.state_name for found in stack.client.read_flow_runs(flow_run_filter=only)] == ["Completed"]
 
 
-def test_a_run_that_died_before_it_began_is_repeated(stack: Stack) -> None:
+@pytest.mark.parametrize("with_worker", [False, True])
+def test_a_run_that_died_before_it_began_is_repeated(stack: Stack, with_worker: bool) -> None:
     run = stack.start("lambda-terms/nightly", examples=1000, out="data/out/begun")
     process = stack.process(run)
-    for pid in (stack.pid("worker"), process.pid):
-        os.kill(pid, signal.SIGKILL)
     assert stack.now(run).state_type == StateType.PENDING
+    for pid in [stack.pid("worker")] * with_worker + [process.pid]:
+        os.kill(pid, signal.SIGKILL)
     wait(lambda: stack.now(run).state_name == "AwaitingRetry")
     assert stack.up().returncode == 0
     assert stack.finished(run).state_name == "Completed"

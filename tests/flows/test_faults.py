@@ -7,7 +7,12 @@ flow and worker killed                      found by silence, goes on with the n
 flow told to end (SIGTERM)                  the same run goes on, Completed                     told_to_end
 server killed                               the run makes on, Completed when a server is there  server_is_killed
 server, worker and flow stopped             found by silence when they are there again          everything_was_stopped
-flow and worker killed before it began      the same run is repeated                            test_deployments
+flow killed before it began, with its       the same run is repeated                            test_deployments
+  worker or alone
+flow killed, another run takes its place    it waits and goes on, Completed                     place_was_taken
+worker killed, then cancelled               nothing runs on when a worker is there again        cancelled_without
+flow asleep until its repeat begins         Completed once                                      unit/test_deployed
+worker killed, then make down               no process of a run is left                         down_ends
 database restarted, killed                  the same                                            database_is_restarted
 part of a run truncated, flipped, deleted,  it and what follows are made again                  first_damaged_part,
   replaced by a link                                                                              rust/test_runs
@@ -40,7 +45,7 @@ from typing import Any
 import psutil
 import pytest
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import Cancelling
+from prefect.states import Cancelling, Crashed
 
 from flows import postgres
 from flows.params import LambdaTermsParams
@@ -294,6 +299,49 @@ def test_what_is_cancelled_ends_and_a_new_run_goes_on(stack: Stack, undisturbed:
     assert completed(stack, stack.start("lambda-terms/nightly", **JOB)) == undisturbed(JOB)
     assert stack.now(run).state_name == "Cancelled"
     assert stack.manifest("terms")["figures"]["reused"] >= 1
+
+
+def test_a_run_that_is_cancelled_without_a_worker_does_not_go_on(stack: Stack) -> None:
+    run = begun(stack, JOB)
+    process = stack.process(run)
+    os.kill(stack.pid("worker"), signal.SIGKILL)
+    stack.client.set_flow_run_state(run.id, Cancelling())
+    process.kill()
+    wait(lambda: not lives(process.pid))
+    stack.client.set_flow_run_state(run.id, Crashed(), force=True)  # as a process that dies slowly says itself
+    assert stack.up().returncode == 0
+    run = stack.finished(run)
+    assert (run.state_name, run.run_count) == ("Cancelled", 2)
+    assert not (stack.checkout / "data/out/lambda_terms/manifest.json").exists()
+
+
+def test_a_crashed_run_whose_place_was_taken_waits_and_goes_on(stack: Stack, undisturbed: Undisturbed) -> None:
+    """With CANCEL_NEW Prefect cancels whatever finds another run of its deployment: that too."""
+    run = begun(stack, JOB)
+    kept = len(stack.kept())
+    stack.process(run).kill()
+    wait(lambda: stack.now(run).state_name == "Crashed")
+    other = stack.start("lambda-terms/nightly", **SMALL, out="data/out/other")
+    holder = stack.process(other)
+    wait(lambda: stack.now(other).state_name == "Running")
+    holder.suspend()
+    wait(lambda: "Cancelled" in [state.name for state in stack.client.read_flow_run_states(run.id)])
+    holder.resume()
+    wait(lambda: stack.now(run).state_name == "Completed")
+    assert completed(stack, other, "other") == undisturbed(SMALL)
+    assert completed(stack, run) == undisturbed(JOB)
+    assert stack.now(run).run_count == 2
+    assert max(of["figures"]["reused"] for of in stack.manifests("terms")) >= kept
+
+
+def test_down_ends_the_runs_of_a_worker_that_was_killed(stack: Stack) -> None:
+    run = begun(stack, JOB)
+    process = stack.process(run)
+    os.kill(stack.pid("worker"), signal.SIGKILL)
+    assert stack.call("down").returncode == 0
+    assert not lives(process.pid)
+    assert stack.up().returncode == 0
+    stack.client.delete_flow_run(run.id)
 
 
 def test_trainers_that_are_cancelled_leave_no_process(stack: Stack) -> None:

@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 import pytest
+from distributed import Client
 from prefect.settings import PREFECT_API_URL
 
-from tests.stack import kill_a_dask_worker, wait
+from tests.stack import free_port, kill_a_dask_worker, wait
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ["--examples", "600000", "--seed", "5", "--val-share", "0.05", "--test-share", "0.05"]
@@ -93,6 +96,47 @@ def test_a_dask_worker_that_is_killed_costs_no_byte(checkout: tuple[Path, str], 
     said, _ = process.communicate()
     assert process.returncode == 0, said
     assert files(tmp_path / "made") == files(checkout[0] / "made")
+
+
+@contextmanager
+def dask_cluster(folder: Path, **env: str) -> Iterator[str]:
+    """The address of a scheduler with a worker, both started as a user would, in a folder."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    flags = {"scheduler": ["--host", address, "--no-dashboard"], "worker": [address, "--nthreads=1", "--no-dashboard"]}
+    started = [
+        subprocess.Popen(
+            [str(Path(sys.executable).with_name("dask")), kind, *of],
+            cwd=folder,
+            env={**os.environ, **env},
+            stderr=subprocess.DEVNULL,
+        )
+        for kind, of in flags.items()
+    ]
+    try:
+        with Client(address, timeout=120) as client:
+            client.wait_for_workers(1)
+        yield address
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait()
+
+
+def test_a_scheduler_by_address_makes_the_same_bytes(checkout: tuple[Path, str], tmp_path: Path) -> None:
+    with dask_cluster(tmp_path, PYTHONPATH=str(ROOT)) as address:
+        said = run(tmp_path, *FLAGS, "--runner", "dask", "--dask-address", address, "--out", "made")
+    assert "made 3 parts, reused 0" in said
+    assert files(tmp_path / "made") == files(checkout[0] / "made")
+
+
+def test_a_scheduler_without_this_checkout_is_named(tmp_path: Path, prefect_server: None) -> None:
+    with dask_cluster(tmp_path, PYTHONPATH="") as address:
+        process = start(tmp_path, "--examples", "1000", "--runner", "dask", "--dask-address", address)
+        said, _ = process.communicate()
+    assert process.returncode == 1
+    assert "cannot import this checkout's tasks" in said
+    assert "PYTHONPATH=. dask" in said
+    assert "Traceback" not in said
 
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path, prefect_server: None) -> None:

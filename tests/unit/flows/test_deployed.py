@@ -1,10 +1,14 @@
 """Which paths the parameters of a deployed run may name."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from prefect import State, flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
 
-from flows.deployed import named_paths, require_inside
+from flows.deployed import ended_before, named_paths, require_inside
 from flows.params import EmbedTextsParams, KatParams, NoveltyFlowParams, SampleRareParams
 from tasks.errors import InputError
 
@@ -62,3 +66,34 @@ def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
     (tmp_path / "data/texts.jsonl").symlink_to(secret)
     with pytest.raises(InputError, match=f"{secret} lies outside"):
         require_inside(EmbedTextsParams(data=tmp_path / "data/texts.jsonl"), [tmp_path / "data"])
+
+
+HISTORIES = {
+    "crashed": (["Running", "Crashed", "AwaitingRetry", "Pending", "Running"], None),
+    "completed as its repeat came": (
+        ["Running", "Crashed", "Pending", "Completed", "Running"],
+        "Completed",
+    ),
+    "completed, then retried by hand": (["Running", "Completed", "AwaitingRetry", "Pending", "Running"], None),
+    "died while it was cancelled": (["Running", "Cancelling", "Crashed", "AwaitingRetry", "Running"], "Cancelled"),
+    "cancelled, then retried by hand": (["Running", "Cancelling", "Cancelled", "AwaitingRetry", "Running"], None),
+}
+
+
+@pytest.mark.parametrize(("history", "ends"), HISTORIES.values(), ids=HISTORIES)
+def test_a_repeat_ends_where_its_run_had_ended_already(
+    history: list[str], ends: str | None, prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @flow
+    def ended() -> None: ...
+
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(ended)
+        for name in history:
+            kind = StateType.SCHEDULED if name == "AwaitingRetry" else StateType(name.upper())
+            client.set_flow_run_state(run.id, State(type=kind, name=name), force=True)
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", str(uuid4()))
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__ID", str(run.id))
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__RUN_COUNT", "2")
+    found = ended_before()
+    assert (found.name if found else None) == ends
