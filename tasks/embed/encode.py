@@ -36,7 +36,8 @@ def encode(texts: pl.DataFrame, folder: Path, encoding: Encoding, show: Callable
     texts: columns prompt and assistant (or null).  show: called with the share done.
     Raises InputError for a text without tokens or a model that does not load.
     """
-    with torch_threads(encoding.threads or faster_threads()):
+    exact = encoding.dtype == "float32"  # in bfloat16 a CPU with tiles (AMX) rounds otherwise with another number
+    with torch_threads(encoding.threads or (faster_threads() if exact else None)):
         if encoding.states:
             return _by_language_model(list(turns(texts)), folder, encoding, show)
         return _by_sentence_model(["\n".join(said) for said in turns(texts)], folder, encoding, show)

@@ -47,9 +47,11 @@ class EmbedParams(Params):
         description="numbers that a sentence model computes with; auto: bfloat16 where the CPU has it, and for the "
         "texts of a shard only if a sample's cosine to float32 is 0.9999 at least. A policy's states are float32",
     )
-    batch_tokens: int = Field(2048, ge=1, json_schema_extra=HOW, description="tokens in a batch; changes no vector")
+    batch_tokens: int = Field(
+        2048, ge=1, json_schema_extra=HOW, description="tokens in a batch; changes no vector beyond rounding"
+    )
     threads: int | None = Field(
-        None, ge=1, json_schema_extra=HOW, description="CPU threads; default: one or all, whichever is faster"
+        None, ge=1, json_schema_extra=HOW, description="CPU threads; default: all, in float32 one where that is faster"
     )
 
     @field_validator("grpo_model")

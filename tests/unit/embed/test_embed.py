@@ -17,7 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tasks.artifact import external
 from tasks.batches import equal_length_batches
-from tasks.embed.encode import encode
+from tasks.embed.encode import LEAST_COSINE, encode
 from tasks.embed.params import EmbedParams, Encoding
 from tasks.embed.task import embedding_model
 from tasks.embed.texts import cut, read_conversations, text_hash, with_hashes
@@ -72,11 +72,14 @@ def test_batches_of_one_length_hold_every_row_once(lengths: list[int], budget: i
 
 @pytest.mark.parametrize("encoding", [SENTENCES, IN_BFLOAT16])
 def test_a_sentences_vector_does_not_depend_on_its_batch(encoding: Encoding) -> None:
+    """Beyond rounding: where a CPU multiplies bfloat16 in tiles (AMX), the last bits depend on a batch's shape."""
     texts = [f"{word} {number}" * (1 + number % 4) for word in ("old", "new", "λ-term") for number in range(30)]
     together = encode(table(texts), minilm_folder(), encoding, nothing)
     alone = encode(table(texts), minilm_folder(), encoding.model_copy(update={"batch_tokens": 1}), nothing)
     assert together.dtype == alone.dtype
-    np.testing.assert_allclose(alone.emb, together.emb, atol=1e-6)
+    if together.dtype == torch.float32:
+        np.testing.assert_allclose(alone.emb, together.emb, atol=1e-6)
+    assert (unit(alone.emb) * unit(together.emb)).sum(axis=1).min() >= LEAST_COSINE
 
 
 def test_a_vector_does_not_depend_on_its_batch(folder: Path) -> None:
