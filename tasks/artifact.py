@@ -13,7 +13,6 @@ What somebody takes for use is touched: the manifest's time of change says since
 
 import contextlib
 import contextvars
-import fcntl
 import hashlib
 import json
 import os
@@ -32,6 +31,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
 
 from tasks.errors import ArtifactError, InputError
+from tasks.locks import held
 
 MANIFEST = "manifest.json"
 PUBLISHED = ".published.json"
@@ -171,8 +171,7 @@ def making(
     made = _Making(stage, key, params, inputs, source, list(reads), since)
     locks = data_root() / stage / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
-    with (locks / key).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with held(locks / key):
         for left_by_a_kill in made.folder.parent.glob(f".{key}.*.tmp"):
             remove(left_by_a_kill)
         token = _making.set(made)
