@@ -32,6 +32,7 @@ from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
 
 from tasks.errors import ArtifactError, InputError
 from tasks.locks import held
+from tasks.walk import everything
 
 MANIFEST = "manifest.json"
 PUBLISHED = ".published.json"
@@ -110,12 +111,12 @@ def external(path: Path | str) -> Artifact:
 
     Raises InputError where it cannot be read.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))  # not `Path.expanduser`, which raises where nobody is called so
     try:
         return Artifact(path=path.absolute(), fingerprint=_fingerprint_once(path.resolve(strict=True)))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist. Check the path; it is read from {Path.cwd()}.") from None
-    except (OSError, ArtifactError) as error:
+    except (OSError, ValueError, ArtifactError) as error:
         raise InputError(f"{path} cannot be read ({error}). Give a plain file or folder that you may read.") from None
 
 
@@ -124,8 +125,8 @@ _hashed: dict[Path, tuple[object, str]] = {}
 
 def _fingerprint_once(path: Path) -> str:
     """`fingerprint` of a file or folder from outside; read again only where the file system says that it changed."""
-    every = sorted(path.rglob("*")) if path.is_dir() else [path]
-    seen = [(one, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns) for one in every for of in [one.stat()]]
+    every = ((one, one.stat()) for one in everything(path))
+    seen = [(one, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns) for one, of in every]
     if path not in _hashed or _hashed[path][0] != seen:
         _hashed[path] = seen, fingerprint(path, follow_links=True)
     return _hashed[path][1]
