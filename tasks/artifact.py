@@ -37,6 +37,8 @@ from tasks.walk import everything
 MANIFEST = "manifest.json"
 PUBLISHED = ".published.json"
 RESULT_FOLDERS = ".result-folders"
+CACHES = {"hub", "tensorboard"}
+"""Folders of data/, besides those of stages (the folders of tasks/) and dotted ones, that runs have for themselves."""
 
 
 def data_root() -> Path:
@@ -322,8 +324,13 @@ def publish(artifact: Artifact, target: Path, copy: Callable[..., object] = shut
 def require_writable(folder: Path) -> None:
     """Raise InputError where results could not be put into a folder: before the work, not after hours of it.
 
-    The folder itself need not be there, and is not made.
+    The folder itself need not be there, and is not made. In data/, folders of stages and of records take none.
     """
+    if kept := _kept_apart(folder):
+        raise InputError(
+            f"{folder} lies in {kept}, where runs keep what they find again: published files would be mixed with that. "
+            f"Choose another --out, such as {data_root() / 'out' / 'mine'}."
+        )
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     try:
         with tempfile.TemporaryFile(dir=there):
@@ -333,6 +340,16 @@ def require_writable(folder: Path) -> None:
             f"{folder} cannot be written ({error.strerror}), so results would have no place. Make room there, or "
             "choose another --out."
         ) from error
+
+
+def _kept_apart(folder: Path) -> Path | None:
+    """The folder of data/ for runs' own use in which it lies, by its name or where links lead; None elsewhere."""
+    for place, top in ((os.path.abspath(folder), data_root()), (os.path.realpath(folder), data_root().resolve())):
+        below = Path(place).relative_to(top).parts if Path(place).is_relative_to(top) else ()
+        for name in below[:1]:
+            if name.startswith(".") or name in CACHES or Path(__file__).with_name(name).is_dir():
+                return data_root() / name
+    return None
 
 
 def _replace(target: Path, source: Path, copy: Callable[..., object]) -> None:

@@ -370,3 +370,34 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work_and_no_folder
     for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/none")):
         with pytest.raises(InputError, match=f"{place} cannot be written"):
             require_writable(place)
+
+
+@pytest.mark.parametrize("own", ["terms", "terms/new/deep", ".results", ".mine", "hub", "tensorboard/a", "out/../sft"])
+def test_folders_of_data_that_runs_have_for_themselves_take_no_results(own: str, data_folder: Path) -> None:
+    for folder in (data_folder / own, Path("data", own)):
+        with pytest.raises(InputError, match=rf"lies in {data_folder}/.*Choose another --out, such as .*/data/out/"):
+            require_writable(folder)
+    (data_folder / "out").mkdir(parents=True)
+    (data_folder / "out/link").symlink_to(data_folder / own)
+    with pytest.raises(InputError, match="would be mixed"):
+        require_writable(data_folder / "out/link/deep")
+
+
+def test_other_folders_take_results(data_folder: Path, tmp_path: Path) -> None:
+    for folder in (
+        "data/out/kat",
+        "data/in",
+        "data",
+        "data/mine",
+        "terms",
+        ".hidden",
+        "data/out/.hidden",
+        "data/out/hub",
+    ):
+        require_writable(tmp_path / folder)
+    (tmp_path / "disk").mkdir()
+    data_folder.mkdir()
+    (data_folder / "terms").symlink_to(tmp_path / "disk")
+    require_writable(tmp_path / "disk")
+    with pytest.raises(InputError, match="would be mixed"):
+        require_writable(data_folder / "terms")
