@@ -6,10 +6,11 @@ own paths. That keeps mistakes in, not enemies out: who may start runs on a proc
 """
 
 import functools
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from prefect import Flow, State, flow
@@ -19,12 +20,19 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled, Completed
 
 from tasks.artifact import data_root
+from tasks.embed.params import POLICY
 from tasks.errors import InputError
+from tasks.minilm import MINILM_NAMES
 from tasks.params import Params
 from tasks.reporting import show_files
+from tasks.walk import everything
 
 ALLOWED = "KATFLOW_ALLOWED_PATHS"
 """Folders besides the data folder, separated as in PATH: a deployment's job_variables.env sets it."""
+
+CODE = Path(inspect.getfile(Params)).parent
+NAMES = {"lambda", POLICY, *MINILM_NAMES}
+"""Text that is no path even where a file is called so."""
 
 Published = dict[str, Path]
 
@@ -88,35 +96,63 @@ def require_inside(params: Params, folders: list[Path]) -> None:
     """Raise InputError where a parameter names a file or folder that lies, or links, outside of `folders`."""
     roots = [folder.resolve() for folder in folders]
     for flag, path in named_paths(params):
-        links = [link for link in path.rglob("*") if link.is_symlink()] if path.is_dir() else []
-        for found in (path, *links):
-            if not any(found.resolve().is_relative_to(root) for root in roots):
-                raise InputError(
-                    f"--{flag} {path}: {found.resolve()} lies outside of {' and '.join(map(str, folders))}. A deployed "
-                    "run stays in the data folder, so that nothing of this machine is read or written by mistake. Copy "
-                    f"it there, or let the deployment allow its folder: {ALLOWED} in job_variables.env of prefect.yaml."
-                )
+        try:
+            outside = next((real for real in _real_places(path) if not any(map(real.is_relative_to, roots))), None)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"--{flag} {str(path)!r:.80} cannot be looked through ({error}), so it is not known whether all of it "
+                "lies where a deployed run may read. Give a file or folder that can be read."
+            ) from None
+        if outside:
+            raise InputError(
+                f"--{flag} {path}: {outside} lies outside of {' and '.join(map(str, folders))}. A deployed run stays "
+                "in the data folder, so that nothing of this machine is read or written by mistake. Give what lies "
+                f"there, or let the deployment allow its folder: {ALLOWED} in job_variables.env of prefect.yaml."
+            )
 
 
 def named_paths(params: Params, prefix: str = "") -> Iterator[tuple[str, Path]]:
-    """Flags and paths that parameters name besides defaults: also sources, models and encoders given as text."""
+    """Flags and the paths that parameters name: also sources, models and encoders given as text.
+
+    Of defaults those that come with the code are left out, and text, which is a name.
+    """
     for name, value in params:
         flag = f"{prefix}{name.replace('_', '-')}"
-        if value == type(params).model_fields[name].get_default(call_default_factory=True):
-            continue
+        field = type(params).model_fields[name]
+        is_default = value == field.get_default(call_default_factory=True)
         if isinstance(value, Params):
             yield from named_paths(value, f"{flag}.")
         for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, Path):
-                yield flag, one.expanduser()
-            elif isinstance(one, str) and (path := _path_of(one)):
+            if isinstance(one, Path) and not (is_default and one.is_relative_to(CODE)):
+                yield flag, _expanded(one)
+            is_text = isinstance(one, str) and not is_default and _takes_any_text(field.annotation)
+            if is_text and (path := _path_of(one)):
                 yield flag, path
+
+
+def _takes_any_text(annotation: Any) -> bool:
+    """Whether a field takes more than the few words of a Literal."""
+    return annotation is str or any(map(_takes_any_text, get_args(annotation)))
 
 
 def _path_of(text: str) -> Path | None:
     """Where text that can also be a hub's name, or a source of pairs, is read as a path: that."""
     kind, colon, rest = text.partition(":")
+    if text in NAMES:
+        return None
     if colon and kind == "file":
-        return Path(rest).expanduser()
-    path = Path(rest.partition(":")[0] if colon and kind == "hf" else text).expanduser()
-    return path if path.is_absolute() or ".." in path.parts or path.exists() else None
+        return _expanded(rest)
+    path = _expanded(rest.partition(":")[0] if colon and kind == "hf" else text)
+    return path if path.is_absolute() or ".." in path.parts or os.path.exists(path) else None
+
+
+def _expanded(path: str | Path) -> Path:
+    """With the home of a ~; as it is where nobody is called so."""
+    return Path(os.path.expanduser(path))
+
+
+def _real_places(path: Path) -> Iterator[Path]:
+    """Where a path leads, and where the links below it do; a link's place is told before it is followed."""
+    for found in everything(path):
+        if found is path or found.is_symlink():
+            yield Path(os.path.realpath(found))

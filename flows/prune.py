@@ -11,13 +11,13 @@ from flows.cli import parse
 from tasks.artifact import result_folders
 from tasks.errors import KatflowError
 from tasks.params import Params
-from tasks.prune import artifacts, disk_use, left_by_kills, prune, unneeded
+from tasks.prune import artifacts, disk_use, drop_locks, left_by_kills, prune, top_folders, unneeded
 
 SECONDS_A_DAY = 86_400
 
 
 class PruneParams(Params):
-    """Disk use of data/ by stage; what no published result derives from and nobody used for long can be removed."""
+    """Disk use of data/; what no published result derives from and nobody used for long can be removed."""
 
     older_than: float = Field(30, ge=0, description="days since a run made or found it; 0 only while nothing runs")
     delete: bool = Field(False, description="remove what can go; without it nothing is changed")
@@ -28,7 +28,8 @@ def tidy(params: PruneParams) -> None:
     since = time.time() - params.older_than * SECONDS_A_DAY
     every, left = artifacts(), left_by_kills(since)
     going = [*unneeded(every, since), *left]
-    uses = disk_use([*((item.stage.name, item) for item in every), *(("left by kills", item) for item in left)], going)
+    kinds = [*((item.stage.name, item) for item in every), *(("left by kills", item) for item in left)]
+    uses = disk_use(kinds, going, top_folders())
     rows = {kind: astuple(use) for kind, use in uses.items()}
     total = [sum(column) for column in zip(*rows.values(), strict=True)] or [0] * 4
     print(f"{'':16}{'folders':>9}{'bytes':>20}{'can go':>9}{'bytes freed':>20}")
@@ -38,7 +39,8 @@ def tidy(params: PruneParams) -> None:
         print(f"{folder}, where results were, is not there: what they derive from can go")
     if params.delete:
         removed = sum([prune(item, since) for item in going])
-        print(f"removed {removed} folders" + f", {len(going) - removed} are in use again" * (removed < len(going)))
+        again = f", {len(going) - removed} are in use again" * (removed < len(going))
+        print(f"removed {removed} folders{again}, and {drop_locks()} lock files of what is gone")
     else:
         print("A dry run: nothing was removed. To remove what can go: make prune DELETE=1, or give --delete.")
 

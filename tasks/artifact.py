@@ -13,7 +13,6 @@ What somebody takes for use is touched: the manifest's time of change says since
 
 import contextlib
 import contextvars
-import fcntl
 import hashlib
 import json
 import os
@@ -32,10 +31,14 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
 
 from tasks.errors import ArtifactError, InputError
+from tasks.locks import held
+from tasks.walk import everything
 
 MANIFEST = "manifest.json"
 PUBLISHED = ".published.json"
 RESULT_FOLDERS = ".result-folders"
+CACHES = {"hub", "tensorboard"}
+"""Folders of data/, besides those of stages (the folders of tasks/) and dotted ones, that runs have for themselves."""
 
 
 def data_root() -> Path:
@@ -110,12 +113,12 @@ def external(path: Path | str) -> Artifact:
 
     Raises InputError where it cannot be read.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))  # not `Path.expanduser`, which raises where nobody is called so
     try:
         return Artifact(path=path.absolute(), fingerprint=_fingerprint_once(path.resolve(strict=True)))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist. Check the path; it is read from {Path.cwd()}.") from None
-    except (OSError, ArtifactError) as error:
+    except (OSError, ValueError, ArtifactError) as error:
         raise InputError(f"{path} cannot be read ({error}). Give a plain file or folder that you may read.") from None
 
 
@@ -124,8 +127,8 @@ _hashed: dict[Path, tuple[object, str]] = {}
 
 def _fingerprint_once(path: Path) -> str:
     """`fingerprint` of a file or folder from outside; read again only where the file system says that it changed."""
-    every = sorted(path.rglob("*")) if path.is_dir() else [path]
-    seen = [(one, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns) for one in every for of in [one.stat()]]
+    every = ((one, one.stat()) for one in everything(path))
+    seen = [(one, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns) for one, of in every]
     if path not in _hashed or _hashed[path][0] != seen:
         _hashed[path] = seen, fingerprint(path, follow_links=True)
     return _hashed[path][1]
@@ -171,8 +174,7 @@ def making(
     made = _Making(stage, key, params, inputs, source, list(reads), since)
     locks = data_root() / stage / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
-    with (locks / key).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with held(locks / key):
         for left_by_a_kill in made.folder.parent.glob(f".{key}.*.tmp"):
             remove(left_by_a_kill)
         token = _making.set(made)
@@ -322,8 +324,13 @@ def publish(artifact: Artifact, target: Path, copy: Callable[..., object] = shut
 def require_writable(folder: Path) -> None:
     """Raise InputError where results could not be put into a folder: before the work, not after hours of it.
 
-    The folder itself need not be there, and is not made.
+    The folder itself need not be there, and is not made. In data/, folders of stages and of records take none.
     """
+    if kept := _kept_apart(folder):
+        raise InputError(
+            f"{folder} lies in {kept}, where runs keep what they find again: published files would be mixed with that. "
+            f"Choose another --out, such as {data_root() / 'out' / 'mine'}."
+        )
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     try:
         with tempfile.TemporaryFile(dir=there):
@@ -333,6 +340,16 @@ def require_writable(folder: Path) -> None:
             f"{folder} cannot be written ({error.strerror}), so results would have no place. Make room there, or "
             "choose another --out."
         ) from error
+
+
+def _kept_apart(folder: Path) -> Path | None:
+    """The folder of data/ for runs' own use in which it lies, by its name or where links lead; None elsewhere."""
+    for place, top in ((os.path.abspath(folder), data_root()), (os.path.realpath(folder), data_root().resolve())):
+        below = Path(place).relative_to(top).parts if Path(place).is_relative_to(top) else ()
+        for name in below[:1]:
+            if name.startswith(".") or name in CACHES or Path(__file__).with_name(name).is_dir():
+                return data_root() / name
+    return None
 
 
 def _replace(target: Path, source: Path, copy: Callable[..., object]) -> None:

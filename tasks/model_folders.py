@@ -1,5 +1,6 @@
 """Where a model lies: a folder of the user's, or a hub's, downloaded once for its revision."""
 
+import os
 import shutil
 import uuid
 from pathlib import Path
@@ -14,8 +15,8 @@ def find_model(name_or_path: str) -> Artifact:
 
     Raises InputError where there is neither a folder nor a hub that can be reached.
     """
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
+    path = Path(os.path.expanduser(name_or_path))
+    if os.path.isdir(path):  # also of what cannot be a path
         return external(path)
     if path.is_absolute() or name_or_path.startswith(".") or name_or_path.count("/") > 1:
         raise InputError(f"{name_or_path} is no model folder. Give a folder with config.json and model.safetensors.")

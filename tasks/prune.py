@@ -6,7 +6,6 @@ the inputs in its manifest. What is not as a task leaves it stays, and so do dat
 """
 
 import contextlib
-import fcntl
 import json
 import math
 import os
@@ -30,6 +29,7 @@ from tasks.artifact import (
     result_folders,
 )
 from tasks.errors import ArtifactError
+from tasks.locks import held_if_free
 
 NO_STAGES = {"in", "out"}
 ASIDE = re.compile(r"\.(?:(\w+)\.)?[0-9a-f]{8,32}\.tmp")
@@ -102,19 +102,31 @@ def left_by_kills(since: float) -> list[Item]:
     return [item for item in plain if _is_idle(item, since)]
 
 
-def disk_use(kinds: Iterable[tuple[str, Item]], going: Iterable[Item]) -> dict[str, Use]:
-    """By kind. A file of several names counts once, and is freed only if all of them go."""
+def disk_use(kinds: Iterable[tuple[str, Item]], going: Iterable[Item], rest: Iterable[Path] = ()) -> dict[str, Use]:
+    """By kind, and of what else lies in the folders of `rest` by their names, files among them under "files".
+
+    A file of several names counts once, where it is met first, and is freed only if all of them go.
+    """
     to_go = set(going)
     uses: dict[str, Use] = defaultdict(Use)
     files: dict[tuple[int, int], tuple[str, os.stat_result]] = {}
     names_to_go: Counter[tuple[int, int]] = Counter()
+
+    def count(kind: str, folder: Path, goes: bool) -> None:
+        for path in _files(folder):
+            with contextlib.suppress(FileNotFoundError):  # runs go on meanwhile
+                stat = path.lstat()
+                files.setdefault((stat.st_dev, stat.st_ino), (kind, stat))
+                names_to_go[stat.st_dev, stat.st_ino] += goes
+
     for kind, item in kinds:
         uses[kind].folders += 1
         uses[kind].going += item in to_go
-        for path in (Path(parent, name) for parent, _, names in os.walk(item.folder) for name in names):
-            stat = path.lstat()
-            files.setdefault((stat.st_dev, stat.st_ino), (kind, stat))
-            names_to_go[stat.st_dev, stat.st_ino] += item in to_go
+        count(kind, item.folder, item in to_go)
+    for path in rest:
+        kind = path.name if path.is_dir() else "files"
+        uses[kind].folders += path.is_dir() and not uses[kind].folders
+        count(kind, path, False)
     for inode, (kind, stat) in files.items():
         uses[kind].bytes += stat.st_size
         uses[kind].freed += stat.st_size * (names_to_go[inode] == stat.st_nlink)
@@ -136,6 +148,38 @@ def prune(item: Item, since: float) -> bool:
             remove(path)
         aside.rmdir()
     return True
+
+
+def top_folders() -> list[Path]:
+    """All that lies in data/ itself: folders of stages and others, and files."""
+    return sorted(data_root().glob("*"))
+
+
+def drop_locks() -> int:
+    """Remove lock files of keys that have neither an artifact nor the beginning of one; how many those were.
+
+    Not those that somebody holds; who waits for one makes it anew (`tasks.locks`).
+    """
+    dropped = 0
+    for path in (path for stage in _stages() for path in stage.glob(".locks/*") if path.name.isalnum()):
+        with contextlib.suppress(OSError), held_if_free(path) as is_free:
+            if is_free and not path.stat().st_size and not _has_any(path.parents[1], path.name):
+                path.unlink()
+                dropped += 1
+    return dropped
+
+
+def _has_any(stage: Path, key: str) -> bool:
+    """Whether a stage holds something of a key, whole or not."""
+    return any(os.path.lexists(stage / name) for name in (key, f".work/{key}")) or any(stage.glob(f".{key}.*"))
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """Those below a folder, links not followed; the file itself, if it is one."""
+    if not path.is_dir():
+        yield path
+    for parent, _, names in os.walk(path):
+        yield from (Path(parent, name) for name in names)
 
 
 def _stages() -> list[Path]:
@@ -198,12 +242,10 @@ def _idle(item: Item, since: float) -> Iterator[bool]:
     """Whether nobody makes it now or has used it since; within the block nobody else makes it."""
     with contextlib.ExitStack() as stack:
         try:
-            lock = stack.enter_context((item.stage / ".locks" / item.key).open("r+"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = False
+            is_free = stack.enter_context(held_if_free(item.stage / ".locks" / item.key))
         except OSError as error:
-            held = not isinstance(error, FileNotFoundError)
-        yield not held and _last_used(item.folder) <= since
+            is_free = isinstance(error, FileNotFoundError)
+        yield is_free and _last_used(item.folder) <= since
 
 
 def _last_used(folder: Path) -> float:

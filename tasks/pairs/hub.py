@@ -1,8 +1,8 @@
 """Rows of datasets from a hub, or from a local folder of such a shape, streamed."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tasks.artifact import external
@@ -32,7 +32,7 @@ class Hub:
 
     @property
     def is_local(self) -> bool:
-        return Path(self.name).expanduser().is_dir()
+        return os.path.isdir(os.path.expanduser(self.name))  # also of what cannot be a path
 
 
 def resolve_revision(hub: Hub) -> str:
@@ -58,7 +58,7 @@ def stream_rows(hub: Hub, revision: str) -> Iterator[Met]:
 
     datasets.disable_progress_bars()
     at: dict[str, Any] = {} if hub.is_local else {"revision": revision}
-    name = str(Path(hub.name).expanduser()) if hub.is_local else hub.name
+    name = os.path.expanduser(hub.name) if hub.is_local else hub.name
     try:
         config, split = _config_and_split(hub, name, at)
         rows = iter(datasets.load_dataset(name, config, split=split, streaming=True, **at))

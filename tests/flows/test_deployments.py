@@ -14,7 +14,13 @@ import httpx
 import pytest
 import yaml
 from prefect.blocks.system import Secret
-from prefect.cli.deploy._models import ConcurrencyLimitSpec, DeploymentConfig, RawScheduleConfig, WorkPoolConfig
+from prefect.cli.deploy._models import (
+    ConcurrencyLimitSpec,
+    DeploymentConfig,
+    PrefectYamlModel,
+    RawScheduleConfig,
+    WorkPoolConfig,
+)
 from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterFlowRunId,
@@ -24,17 +30,29 @@ from prefect.client.schemas.filters import (
     FlowRunFilterId,
 )
 from prefect.client.schemas.objects import StateType
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, Settings
+from prefect.settings.legacy import _get_valid_setting_names
 from prefect.utilities.importtools import import_object
+from prefect.workers.process import ProcessVariables
+from pydantic import BaseModel
 
 from flows.automations import RETRIES
+from flows.deployed import require_inside
 from flows.params import KatParams
+from tasks.artifact import data_root
 from tests.stack import ROOT, Stack, files, free_port, link_checkout, lives, stack_in, wait
 
 YAML = yaml.safe_load((ROOT / "prefect.yaml").read_text())
 DEPLOYMENTS = YAML["deployments"]
-NESTED = {"schedules": RawScheduleConfig, "concurrency_limit": ConcurrencyLimitSpec, "work_pool": WorkPoolConfig}
-
+DEFINITIONS = "definitions"
+"""Of anchors: Prefect reads them where they are named."""
+NESTED: dict[str, type[BaseModel]] = {
+    "deployments": DeploymentConfig,
+    "schedules": RawScheduleConfig,
+    "concurrency_limit": ConcurrencyLimitSpec,
+    "work_pool": WorkPoolConfig,
+    "job_variables": ProcessVariables,
+}
 
 SECRETS = {"HF_TOKEN": "hf_fGhIjKlMnOpQrStUv", "WANDB_API_KEY": "5ba9f1e2d3c4b5a69788", "SOME_SECRET": "nobody-knows"}
 BLOCK = "of-a-prefect-block"
@@ -52,17 +70,52 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda d: d["name"])
 def test_entry_points_are_flows_that_take_the_parameters(deployment: dict[str, Any]) -> None:
     flow = import_object(deployment["entrypoint"])
-    assert flow.validate_parameters(deployment["parameters"])["params"]
+    params = flow.validate_parameters(deployment["parameters"])["params"]
+    require_inside(params, [data_root()])
     assert "katflow" in deployment["tags"]
 
 
-@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda d: d["name"])
-def test_no_key_is_unknown_to_prefect(deployment: dict[str, Any]) -> None:
-    assert set(deployment) <= set(DeploymentConfig.model_fields)
-    for name, model in NESTED.items():
-        for given in deployment.get(name, []) if name == "schedules" else [deployment.get(name, {})]:
-            assert set(given) <= set(model.model_fields)
-            model.model_validate(given)
+def unknown(given: dict[str, Any], model: type[BaseModel]) -> list[str]:
+    """Keys that Prefect would leave out and say nothing, at any depth. Raises ValueError for values it cannot take."""
+    model.model_validate(given)
+    fields = {field.alias or name for name, field in model.model_fields.items()}
+    found = sorted(given.keys() - fields)
+    if model is ProcessVariables:
+        prefects = {name for name in given.get("env", {}) if name.startswith("PREFECT_")}
+        found += sorted(prefects - _get_valid_setting_names(Settings))
+    for name in given.keys() & NESTED.keys():
+        for one in given[name] if isinstance(given[name], list) else [given[name]]:
+            found += [f"{name}.{key}" for key in unknown(one, NESTED[name])]
+    return found
+
+
+def test_no_key_is_unknown_to_prefect() -> None:
+    assert unknown(YAML, PrefectYamlModel) == [DEFINITIONS]
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "found"),
+    [
+        ("\nname: katflow", "\nnames: katflow", "names"),
+        ("  - name: nightly\n", "  - name: nightly\n    tag: [a]\n", "deployments.tag"),
+        ("    limit: 1", "    limits: 1", "deployments.concurrency_limit.limits"),
+        ("    work_queue_name:", "    work_queue:", "deployments.work_pool.work_queue"),
+        ("    env:\n", "    environment:\n", "deployments.work_pool.job_variables.environment"),
+        ("PREFECT_FLOWS_HEART", "PREFECT_FLOW_HEART", "job_variables.PREFECT_FLOW_HEARTBEAT_FREQUENCY"),
+    ],
+)
+def test_a_slip_of_the_pen_anywhere_is_found(line: str, instead: str, found: str) -> None:
+    text = (ROOT / "prefect.yaml").read_text()
+    assert line in text
+    (only,) = set(unknown(yaml.safe_load(text.replace(line, instead)), PrefectYamlModel)) - {DEFINITIONS}
+    assert only.endswith(found)
+
+
+@pytest.mark.parametrize(("line", "instead"), [('FREQUENCY: "30"', "FREQUENCY: 30"), ("cron:", "corn:")])
+def test_values_that_prefect_cannot_take_are_found(line: str, instead: str) -> None:
+    text = (ROOT / "prefect.yaml").read_text()
+    with pytest.raises(ValueError, match="validation error"):
+        unknown(yaml.safe_load(text.replace(line, instead)), PrefectYamlModel)
 
 
 def test_every_flow_and_preset_has_a_deployment_and_one_schedule_is_active() -> None:
@@ -149,6 +202,7 @@ def test_kat_runs_as_a_deployment_and_its_results_are_linked(stack: Stack) -> No
     [
         ("kat/demo", {"pairs": {"sources": ["file:/etc/passwd"]}}),
         ("lambda-terms/nightly", {"examples": 1000, "out": "../elsewhere"}),
+        ("novelty/novelty", {"seeds": 1}),  # whose data lie elsewhere by default
     ],
 )
 def test_a_deployed_run_stays_in_the_data_folder(stack: Stack, deployment: str, params: dict[str, Any]) -> None:
@@ -162,7 +216,8 @@ def test_a_deployed_run_takes_no_encoder_from_elsewhere_by_a_list_of_experiments
     given = stack.checkout / "data/in/experiments.yaml"
     given.parent.mkdir(parents=True)
     given.write_text("[{name: theirs, encoder_name: /etc}]")
-    run = stack.finished(stack.start("novelty/novelty", experiments="data/in/experiments.yaml"))
+    params = {"experiments": "data/in/experiments.yaml", "data": "data/in/problems.parquet"}
+    run = stack.finished(stack.start("novelty/novelty", **params))
     assert run.state_name == "Failed"
     assert "--encoder /etc: /etc lies outside of" in str(run.state and run.state.message)
 

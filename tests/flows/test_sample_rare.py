@@ -61,6 +61,14 @@ def test_the_ids_never_replace_an_input(folder: Path) -> None:
     assert (folder / "embeddings.parquet").read_bytes() == before
 
 
+@pytest.mark.parametrize("flags", [["--out", "data/density"], ["--out-indices", "data/.results/ids.txt"]], ids=str)
+def test_the_caches_folders_take_no_results(flags: list[str], folder: Path) -> None:
+    status, said = run(folder, "--emb", "nowhere.parquet", *flags)
+    assert status == 1
+    assert "published files would be mixed with that. Choose another --out" in said
+    assert not (folder / "data/density").exists()
+
+
 def test_a_budget_over_n_is_one_message(folder: Path) -> None:
     status, said = run(folder, "--emb", "embeddings.parquet", "--budget", "101", "--out-indices", "ids.txt")
     assert status == 1

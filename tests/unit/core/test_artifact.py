@@ -299,6 +299,30 @@ def test_a_folder_of_links_is_taken_by_its_content(tmp_path: Path) -> None:
     assert external(tmp_path / "snapshot").fingerprint == external(tmp_path / "copy").fingerprint
 
 
+def test_a_change_behind_a_link_to_a_folder_is_seen(tmp_path: Path) -> None:
+    """Also of the same length and time; links may go in circles below it, and lead to one folder twice."""
+    for name in ("given", "first/deep"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "first/deep/texts").write_text("before")
+    for name in ("a", "b"):
+        (tmp_path / "given" / name).symlink_to(tmp_path / "first")
+    before, of = external(tmp_path / "given"), (tmp_path / "first/deep/texts").stat()
+    assert external(tmp_path / "given") == before
+    (tmp_path / "first/deep/texts").write_text("after!")
+    os.utime(tmp_path / "first/deep/texts", ns=(of.st_atime_ns, of.st_mtime_ns))
+    after = external(tmp_path / "given")
+    assert after != before
+    (tmp_path / "second").symlink_to("first")
+    (tmp_path / "given/b").unlink()
+    (tmp_path / "given/b").symlink_to(tmp_path / "second")
+    assert external(tmp_path / "given") == after
+    (tmp_path / "first/deep/more").touch()
+    assert external(tmp_path / "given") not in (before, after)
+    (tmp_path / "first/deep/back").symlink_to(tmp_path / "first")
+    with pytest.raises(InputError, match=r"given cannot be read .* is no plain file or folder"):
+        external(tmp_path / "given")
+
+
 KILLED = """
 import os, signal, sys
 from tasks.artifact import making, new_artifact
@@ -346,3 +370,34 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work_and_no_folder
     for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/none")):
         with pytest.raises(InputError, match=f"{place} cannot be written"):
             require_writable(place)
+
+
+@pytest.mark.parametrize("own", ["terms", "terms/new/deep", ".results", ".mine", "hub", "tensorboard/a", "out/../sft"])
+def test_folders_of_data_that_runs_have_for_themselves_take_no_results(own: str, data_folder: Path) -> None:
+    for folder in (data_folder / own, Path("data", own)):
+        with pytest.raises(InputError, match=rf"lies in {data_folder}/.*Choose another --out, such as .*/data/out/"):
+            require_writable(folder)
+    (data_folder / "out").mkdir(parents=True)
+    (data_folder / "out/link").symlink_to(data_folder / own)
+    with pytest.raises(InputError, match="would be mixed"):
+        require_writable(data_folder / "out/link/deep")
+
+
+def test_other_folders_take_results(data_folder: Path, tmp_path: Path) -> None:
+    for folder in (
+        "data/out/kat",
+        "data/in",
+        "data",
+        "data/mine",
+        "terms",
+        ".hidden",
+        "data/out/.hidden",
+        "data/out/hub",
+    ):
+        require_writable(tmp_path / folder)
+    (tmp_path / "disk").mkdir()
+    data_folder.mkdir()
+    (data_folder / "terms").symlink_to(tmp_path / "disk")
+    require_writable(tmp_path / "disk")
+    with pytest.raises(InputError, match="would be mixed"):
+        require_writable(data_folder / "terms")

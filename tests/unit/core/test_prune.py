@@ -246,15 +246,72 @@ def test_a_file_of_several_names_counts_once_and_is_freed_when_all_go(data_folde
         assert (use.folders, use.bytes, use.going, use.freed) == (3, sum(before.values()), len(going), freed)
 
 
+def table(capsys: pytest.CaptureFixture[str]) -> dict[str, list[int]]:
+    """Rows by name: folders, bytes, folders that can go, bytes that are freed."""
+    rows = [line.split() for line in capsys.readouterr().out.replace("left by kills", "left").splitlines()[1:]]
+    figures = {name: [int(one.replace(",", "")) for one in of] for name, *of in rows if of[-1][0].isdigit()}
+    others = [of for name, of in figures.items() if name != "all"]
+    assert figures["all"] == [sum(column) for column in zip(*others, strict=True)]
+    return figures
+
+
 def test_the_table_tells_what_is_freed(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     size = sum(path.stat().st_size for path in made("old", text="x" * 5000).path.parent.iterdir())
     kept = made("kept", stage="sft")
     publish(kept, data_folder / "out/flow/made")
-    both = size + sum(path.stat().st_size for path in kept.path.parent.iterdir())
     delete()
-    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()[1:4]}
-    assert rows["embed"] == ["1", f"{size:,}", "1", f"{size:,}"]
-    assert rows["all"] == ["2", f"{both:,}", "1", f"{size:,}"]
+    rows = table(capsys)
+    assert rows["embed"] == [1, size, 1, size]
+    assert rows["all"][2:] == [1, size]
+
+
+def test_the_table_adds_up_to_all_of_data_each_file_once(
+    data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(made("a", text="a" * 1000), data_folder / "out/linked", link_or_copy)
+    publish(made("b", text="b" * 700), data_folder / "out/copied")
+    publish(made("c", text="c" * 500), tmp_path / "elsewhere/linked", link_or_copy)
+    sizes = {"hub/model": 3000, "in/texts": 200, "sbom/a": 10, "tensorboard/sft/a": 50, "embed/mine": 7, "README": 5}
+    for name, size in {**sizes, "embed/.work/now/checkpoint": 90, ".mine/deep/a": 20}.items():
+        (data_folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (data_folder / name).write_bytes(b"x" * size)
+    (data_folder / "hub/link").symlink_to("model")
+    tidy(PruneParams())
+    rows = table(capsys)
+    files = {path.lstat().st_ino: path.lstat().st_size for path in data_folder.rglob("*") if not path.is_dir()}
+    assert rows["all"][1] == sum(files.values())
+    kept = {name: rows[name] for name in ("hub", "in", "sbom", "tensorboard", "files", ".mine")}
+    sizes = {"hub": 3005, "in": 200, "sbom": 10, "tensorboard": 50, ".mine": 20}
+    assert kept == {**{name: [1, size, 0, 0] for name, size in sizes.items()}, "files": [0, 5, 0, 0]}
+    notes = (data_folder / "out/.published.json").stat().st_size
+    assert rows["out"] == [1, 700 + notes, 0, 0]
+    manifests = sum(path.stat().st_size for path in data_folder.glob("embed/*/manifest.json"))
+    assert rows["embed"] == [3, 1000 + 700 + 500 + manifests + 7 + 90, 0, 0]
+
+
+def locks() -> set[str]:
+    return {path.name for path in Path("data").glob("*/.locks/*")}
+
+
+def test_locks_go_with_the_last_of_their_key_unless_they_are_held(
+    data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(made("kept"), data_folder / "out/flow/made")
+    used(made("young"), time.time())
+    for name in ("embed/.work/begun/file", "embed/.aside.0123abcd.tmp/file", "mine/.locks/notes"):
+        (data_folder / name).parent.mkdir(parents=True)
+        (data_folder / name).write_text("now")
+    for key in ("gone", "begun", "aside", "failed", "held"):
+        (data_folder / "embed/.locks" / key).touch()
+    made("gone")
+    with making("embed", "held", {}, {}):
+        tidy(PruneParams())
+        assert locks() == {"kept", "young", "gone", "begun", "aside", "failed", "held", "notes"}
+        delete()
+        assert locks() == {"kept", "young", "begun", "aside", "held", "notes"}
+    assert "removed 1 folders, and 2 lock files of what is gone" in capsys.readouterr().out
+    delete()
+    assert "held" not in locks()
 
 
 KILLED = """
