@@ -24,8 +24,8 @@ PAUSE = timedelta(seconds=30)
 START = timedelta(seconds=180)
 """In which a run that a worker has taken up begins: it imports for seconds, on a busy machine for a minute."""
 RETRIES = 3
-TAKEN_UP = RETRIES + 2
-"""Times within an hour, after which a run that was never Running is given up: its process dies as it imports."""
+STILLBORN = RETRIES + 1
+"""Crashes within an hour of a run that was never Running, after which it is given up: its process dies as it imports."""
 SLOT_TAKEN = "Deployment concurrency limit reached."
 """Of Prefect 3.8.8, with CANCEL_NEW: the state of a run that finds another of its deployment running."""
 ENDED = ("AwaitingRetry", "Completed", "Failed", "Cancelling", "Cancelled")
@@ -80,12 +80,12 @@ AUTOMATIONS = (
     ),
     AutomationCore(
         name="katflow: a run that never begins has failed",
-        description=f"Workers took it up {TAKEN_UP} times within an hour.",
-        trigger=_of_ours(("Pending",), timedelta(hours=1), counts=range(1), times=TAKEN_UP),
+        description=f"It crashed {STILLBORN} times within an hour and was never Running.",
+        trigger=_of_ours(("Crashed",), timedelta(hours=1), counts=range(1), times=STILLBORN),
         actions=[
             ChangeFlowRunState(
                 state=StateType.FAILED,
-                message=f"It was taken up {TAKEN_UP} times and never began: see the worker's log.",
+                message=f"It crashed {STILLBORN} times before it began: see the worker's log.",
             )
         ],
     ),
@@ -93,7 +93,10 @@ AUTOMATIONS = (
         name="katflow: a crashed run goes on",
         description=f"The same run is scheduled again, at most {RETRIES} times; finished parts are found done.",
         trigger=_of_ours(
-            ("AwaitingRetry", "Pending", "Running", "Cancelled"), PAUSE, after=("Crashed",), counts=range(RETRIES + 1)
+            ("AwaitingRetry", "Pending", "Running", "Failed", "Cancelled"),
+            PAUSE,
+            after=("Crashed",),
+            counts=range(RETRIES + 1),
         ),
         actions=[_goes_on("It crashed, and goes on where it stopped.")],
     ),

@@ -263,17 +263,26 @@ def test_a_run_whose_worker_died_too_is_found_by_its_silence(stack: Stack) -> No
     assert [found.state_name for found in stack.client.read_flow_runs(flow_run_filter=only)] == ["Completed"]
 
 
-@pytest.mark.parametrize("with_worker", [False, True])
-def test_a_run_that_died_before_it_began_is_repeated(stack: Stack, with_worker: bool) -> None:
+def test_a_run_that_died_before_it_began_is_repeated(stack: Stack) -> None:
     run = stack.start("lambda-terms/nightly", examples=1000, out="data/out/begun")
     process = stack.process(run)
-    assert stack.now(run).state_type == StateType.PENDING
-    for pid in [stack.pid("worker")] * with_worker + [process.pid]:
+    for pid in (stack.pid("worker"), process.pid):
         os.kill(pid, signal.SIGKILL)
+    assert stack.now(run).state_type == StateType.PENDING
     wait(lambda: stack.now(run).state_name == "AwaitingRetry")
     assert stack.up().returncode == 0
     assert stack.finished(run).state_name == "Completed"
     assert stack.now(run).run_count == 1
+
+
+def test_a_run_that_never_begins_is_repeated_and_given_up(stack: Stack) -> None:
+    nightly = stack.client.read_deployment_by_name("lambda-terms/nightly")
+    run = stack.client.create_flow_run_from_deployment(nightly.id, job_variables={"command": "false"})
+    run = stack.finished(run)
+    assert run.state_name == "Failed"
+    assert "before it began: see the worker's log" in str(run.state and run.state.message)
+    states = [state.name for state in stack.client.read_flow_run_states(run.id)]
+    assert (states.count("AwaitingRetry"), states.count("Crashed")) == (RETRIES, RETRIES + 1)
 
 
 def test_beyond_this_machine_a_password_is_asked_for(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ flow and worker killed                      found by silence, goes on with the n
 flow told to end (SIGTERM)                  the same run goes on, Completed                     told_to_end
 server killed                               the run makes on, Completed when a server is there  server_is_killed
 server, worker and flow stopped             found by silence when they are there again          everything_was_stopped
-flow killed before it began, with its       the same run is repeated                            test_deployments
-  worker or alone
+flow and worker killed before it began      the same run is repeated                            test_deployments
+flow dies whenever it is to begin           repeated three times, then Failed                   test_deployments
 flow killed, another run takes its place    it waits and goes on, Completed                     place_was_taken
 worker killed, then cancelled               nothing runs on when a worker is there again        cancelled_without
 flow asleep until its repeat begins         Completed once                                      unit/test_deployed
