@@ -25,7 +25,7 @@ START = timedelta(seconds=180)
 """In which a run that a worker has taken up begins: it imports for seconds, on a busy machine for a minute."""
 RETRIES = 3
 STILLBORN = RETRIES + 1
-"""Crashes within an hour of a run that was never Running, after which it is given up: its process dies as it imports."""
+"""Crashes within an hour of a run that was never Running, after which it is given up: its process dies in imports."""
 SLOT_TAKEN = "Deployment concurrency limit reached."
 """Of Prefect 3.8.8, with CANCEL_NEW: the state of a run that finds another of its deployment running."""
 ENDED = ("AwaitingRetry", "Completed", "Failed", "Cancelling", "Cancelled")
