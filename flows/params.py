@@ -16,6 +16,7 @@ from tasks.prompt_map.params import MapParams
 from tasks.reward.params import RewardParams
 from tasks.sft.params import SftParams
 from tasks.terms.params import RunParams, TermsParams
+from tasks.transport.params import RandomPairsParams
 
 Stage = Literal["terms", "pairs", "prompts", "sft", "embed", "density", "reward", "policy", "diversity", "map"]
 FOLDERS: dict[Stage, tuple[str, ...]] = {"density": ("density", "novelty"), "map": ("prompt_map",)}
@@ -193,6 +194,36 @@ class NoveltyFlowParams(NoveltyParams):
     def novelty(self) -> NoveltyParams:
         """What decides the result, for the tasks."""
         return NoveltyParams.model_validate(self.model_dump(include=set(NoveltyParams.model_fields)))
+
+
+PAIR_PRESETS: dict[str, dict[str, Any]] = {
+    "easy": {"distribution_type": "coupled", "noise_scale": 0.05},
+    "medium": {"distribution_type": "separate", "mean_shift": 2.0},
+    "hard": {"distribution_type": "affine", "affine_scale": 0.9, "rotation_angle": 0.5, "noise_scale": 0.2},
+}
+
+
+class RandomPairsFlowParams(RandomPairsParams):
+    """Random pairs of token sequences, and the known maps between them, out."""
+
+    preset: Literal["easy", "medium", "hard"] | None = Field(
+        None,
+        description="easy: coupled, noise .05; medium: separate, mean shift 2; hard: affine, scale .9, angle .5, noise "
+        ".2; what is given besides wins",
+    )
+    output_dir: Path = Field(
+        Path("data/out/random_pairs"), description="folder for the two tables of token vectors and truth.safetensors"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, given: Any) -> Any:
+        return merged(PAIR_PRESETS.get(str(given.get("preset")), {}), given) if isinstance(given, dict) else given
+
+    @property
+    def pairs(self) -> RandomPairsParams:
+        """What decides the result, for the task."""
+        return RandomPairsParams.model_validate(self.model_dump(include=set(RandomPairsParams.model_fields)))
 
 
 class PromptMapParams(MapParams):
