@@ -226,6 +226,28 @@ class RandomPairsFlowParams(RandomPairsParams):
         return RandomPairsParams.model_validate(self.model_dump(include=set(RandomPairsParams.model_fields)))
 
 
+class NeuralOtParams(Params):
+    """A config in, a map between two tables of token vectors and what it is worth out; or a map applied."""
+
+    config: Path | None = Field(None, description="YAML with the section neural_ot (see README)")
+    no_wandb: bool = Field(False, json_schema_extra=HOW, description="send nothing to wandb, whatever the config says")
+    out: Path = Field(Path("data/out/neural_ot"), description="folder for the results, under stable names")
+    apply: Path | None = Field(None, description="instead: the folder map/ of a run, to move tokens by")
+    tokens: Path | None = Field(None, alias="in", description="with --apply: Parquet of token vectors to move")
+    out_file: Path | None = Field(None, description="with --apply: Parquet for the moved ones")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        applied = [self.apply is not None, self.tokens is not None, self.out_file is not None]
+        if any(applied) and (not all(applied) or self.config):
+            raise ValueError("applying a map needs --apply, --in and --out-file, and no --config")
+        if not any(applied) and self.config is None:
+            raise ValueError("give --config FILE to learn a map, or --apply MODEL --in FILE --out-file FILE to use one")
+        if self.tokens and self.out_file and self.tokens.absolute() == self.out_file.absolute():
+            raise ValueError("--out-file is the table that is read, which the moved one would replace")
+        return self
+
+
 class PromptMapParams(MapParams):
     """Where prompts come from, what encodes them, how they are drawn, and where the map goes."""
 

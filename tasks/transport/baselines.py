@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import ot
 from scipy.linalg import solve
-from scipy.spatial.distance import cdist
 
 from tasks.tables import Floats
-from tasks.transport.gaussian import Doubles, Moments
+from tasks.transport.distances import squared_distances
+from tasks.transport.gaussian import Doubles
 
 RIDGE = 1e-3
 """Of the mean variance of a coordinate."""
@@ -38,7 +38,7 @@ class Barycentric:
         out = np.empty_like(x)
         for start in range(0, len(x), len(self.source)):
             block = x[start : start + len(self.source)]
-            nearest = cdist(block, self.source, "sqeuclidean").argmin(axis=1)
+            nearest = squared_distances(block, self.source).argmin(axis=1)
             out[start : start + len(block)] = block + self.moved[nearest] - self.source[nearest]
         return out
 
@@ -47,8 +47,9 @@ def identity(dimension: int) -> Affine:
     return Affine(None, np.zeros(dimension))
 
 
-def mean_shift(source: Moments, target: Moments) -> Affine:
-    return Affine(None, target.mean - source.mean)
+def mean_shift(source: Doubles, target: Doubles) -> Affine:
+    """From one mean [D] to another."""
+    return Affine(None, target - source)
 
 
 def ridge(x: Floats, y: Floats) -> Affine:
@@ -64,5 +65,5 @@ def ridge(x: Floats, y: Floats) -> Affine:
 def emd(x: Floats, y: Floats, most: int, rng: np.random.Generator) -> Barycentric:
     """Barycentric projection of the exact plan between at most `most` samples of each side."""
     source, target = (side[rng.permutation(len(side))[: min(most, len(side))]] for side in (x, y))
-    plan = ot.emd([], [], cdist(source, target, "sqeuclidean"), numItermax=10_000_000)
+    plan = ot.emd([], [], squared_distances(source, target), numItermax=10_000_000)
     return Barycentric(source, (plan @ target / plan.sum(axis=1, keepdims=True)).astype(np.float32))

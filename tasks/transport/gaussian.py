@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tasks.errors import InputError
 from tasks.tables import Floats
 
@@ -20,15 +21,10 @@ BLOCK = 8192
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean [D] and covariance [D, D] of one side."""
+    """Mean [D] and covariance [D, D], positive definite, of one side."""
 
     mean: Doubles
     cov: Doubles
-
-    @property
-    def variance(self) -> float:
-        """Of all coordinates together."""
-        return float(np.trace(self.cov))
 
 
 def moments(x: Floats) -> Moments:
@@ -53,7 +49,11 @@ def moments(x: Floats) -> Moments:
     spread = float(np.square(sample - scale * np.eye(size)).sum())
     noise = (fourth - float(np.square(sample).sum())) / n
     shrunk = min(1.0, noise / spread) if spread > 0 else 1.0
-    values, vectors = np.linalg.eigh((1 - shrunk) * sample + shrunk * scale * np.eye(size))
+    sample *= 1 - shrunk
+    sample[np.diag_indices(size)] += shrunk * scale
+    if shrunk > LEAST_EIGENVALUE:
+        return Moments(mean, sample)
+    values, vectors = np.linalg.eigh(sample)
     return Moments(mean, (vectors * np.maximum(values, LEAST_EIGENVALUE * scale)) @ vectors.T)
 
 
@@ -87,17 +87,25 @@ class Balance:
         q, c = q[:, ::-1], float(values.mean()) ** -0.5
         return cls(source.mean, target.mean, c * q.T @ root, c * q.T @ inverse)
 
-    def source(self, x: Floats) -> Floats:
-        """[n, D] to balanced coordinates."""
-        return ((x - self.source_mean) @ self.to_source.T).astype(np.float32)
+    def source(self, x: Floats, rank: int | None = None) -> Floats:
+        """[n, D] to balanced coordinates, all or the first ones, which vary most."""
+        return _mapped(x, self.source_mean, self.to_source[:rank])
 
-    def target(self, y: Floats) -> Floats:
-        return ((y - self.target_mean) @ self.to_target.T).astype(np.float32)
+    def target(self, y: Floats, rank: int | None = None) -> Floats:
+        return _mapped(y, self.target_mean, self.to_target[:rank])
 
     def back(self, v: Floats) -> Floats:
         """Balanced coordinates of the target to its own. M^{-T} has the inverse Mᵀ: no system is solved."""
         square = float((self.to_source * self.to_target).sum()) / len(self.source_mean)  # c²
         return (v @ (self.to_source / square) + self.target_mean).astype(np.float32)
+
+
+def _mapped(x: Floats, mean: Doubles, matrix: Doubles) -> Floats:
+    """(x − mean) @ matrix.T, a block at a time in 64 bits."""
+    mapped = np.empty((len(x), len(matrix)), dtype=np.float32)
+    for start in range(0, len(x), BLOCK):
+        mapped[start : start + BLOCK] = (x[start : start + BLOCK] - mean) @ matrix.T
+    return mapped
 
 
 def _roots(matrix: Doubles) -> tuple[Doubles, Doubles]:

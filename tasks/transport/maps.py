@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from tasks.errors import InputError
 from tasks.tables import Floats
 from tasks.transport.gaussian import Balance
-from tasks.transport.train import METHODS, Name, Size, build
+from tasks.transport.params import Method
+from tasks.transport.train import RECIPES, Size, build
 
 FORMAT = "katflow-transport-1"
 BLOCK = 4096
@@ -32,7 +33,7 @@ class BalancedMap:
     """To balanced coordinates, through a network, and back; without a network the Bures map."""
 
     balance: Balance
-    name: Name | None = None
+    name: Method | None = None
     size: Size | None = None
     weights: dict[str, torch.Tensor] | None = None
 
@@ -43,14 +44,23 @@ class BalancedMap:
             u = self.balance.source(x[start : start + BLOCK])
             if network is not None:
                 with torch.no_grad():
-                    u = network(torch.from_numpy(u))[1].numpy()
+                    u[:, : self.rank] = network(torch.from_numpy(u[:, : self.rank]))[1].numpy()
             moved[start : start + BLOCK] = self.balance.back(u)
         return moved
+
+    @property
+    def dim(self) -> int:
+        return len(self.balance.source_mean)
+
+    @property
+    def rank(self) -> int:
+        """Coordinates that the network moves; the others it leaves to the Bures map."""
+        return self.size.rank if self.size else 0
 
     def _network(self) -> torch.nn.Module | None:
         if self.name is None or self.size is None or self.weights is None:
             return None
-        network = build(METHODS[self.name], self.size, 0)[0]
+        network = build(self.name, self.size, 0)[0]
         network.load_state_dict(self.weights)
         return network
 
@@ -64,7 +74,7 @@ def save_map(folder: Path, made: BalancedMap) -> None:
     config = {
         "format": FORMAT,
         "method": made.name or BURES,
-        "hidden_dim": len(made.balance.source_mean),
+        "hidden_dim": made.dim,
         "size": vars(made.size) if made.size else None,
         "sha256": _sha256(folder / "model.safetensors"),
     }
@@ -100,7 +110,7 @@ def _map(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> BalancedMa
         raise ValueError("the moments' shapes are not of hidden_dim")
     if config["method"] == BURES:
         return BalancedMap(balance)
-    if config["method"] not in METHODS:
+    if config["method"] not in RECIPES:
         raise ValueError(f"no method {config['method']}")
     made = BalancedMap(balance, config["method"], Size(**config["size"]), network)
     made._network()

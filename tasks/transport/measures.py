@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from tasks.tables import Floats
+from tasks.transport.distances import distances
 
 RANKS = (1, 5, 10)
 PROJECTIONS = 256
+RESAMPLES = 500
 
 
 def uvp(moved: Floats, truth: Floats, variance: float) -> float:
@@ -49,8 +51,8 @@ def partner_ranks(moved: Floats, y: Floats) -> NDArray[np.int64]:
 
     Ties count against it, so that a map to one point has no luck.
     """
-    distances = cdist(moved, y, "sqeuclidean")
-    return (distances <= np.diag(distances)[:, None]).sum(axis=1)
+    apart = cdist(moved, y, "sqeuclidean")
+    return (apart <= np.diag(apart)[:, None]).sum(axis=1)
 
 
 def recall(ranks: NDArray[np.int64], k: int) -> float:
@@ -61,8 +63,8 @@ def recall(ranks: NDArray[np.int64], k: int) -> float:
 def energy_distance(moved: Floats, y: Floats) -> float:
     """2 E|a − b| − E|a − a'| − E|b − b'| (Székely & Rizzo 2013), unbiased; units of a coordinate. [n, D], [m, D]."""
     n, m = len(moved), len(y)
-    within = cdist(moved, moved).sum() / (n * (n - 1)) + cdist(y, y).sum() / (m * (m - 1))
-    return float(2 * cdist(moved, y).mean() - within)
+    within = distances(moved, moved).sum() / (n * (n - 1)) + distances(y, y).sum() / (m * (m - 1))
+    return float(2 * distances(moved, y).mean() - within)
 
 
 def sliced_w2(moved: Floats, y: Floats, rng: np.random.Generator) -> float:
@@ -83,8 +85,12 @@ def better_fit(one: Floats, other: Floats, y: Floats, groups: Sequence[NDArray[n
     """
     sums = {
         name: _between(a, b, groups)
-        for name, (a, b) in {"one": (one, y), "other": (other, y), "in one": (one, one), "in other": (other, other)}
-        .items()
+        for name, (a, b) in {
+            "one": (one, y),
+            "other": (other, y),
+            "in one": (one, one),
+            "in other": (other, other),
+        }.items()
     }
     rng = np.random.default_rng(seed)
     sizes = np.array([len(rows) for rows in groups])
@@ -97,14 +103,11 @@ def better_fit(one: Floats, other: Floats, y: Floats, groups: Sequence[NDArray[n
     return float(np.quantile(gains, 0.025))
 
 
-RESAMPLES = 500
-
-
 def _between(a: Floats, b: Floats, groups: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
     """Sums of distances between the groups' rows of a and of b: [groups, groups]."""
     starts = np.concatenate([[0], np.cumsum([len(rows) for rows in groups])[:-1]])
     order = np.concatenate(groups)
-    rows = np.add.reduceat(cdist(a[order], b[order]), starts, axis=0)
+    rows = np.add.reduceat(distances(a[order], b[order]), starts, axis=0)
     return np.add.reduceat(rows, starts, axis=1)
 
 

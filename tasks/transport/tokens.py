@@ -1,5 +1,6 @@
 """Two tables of token vectors, matched by id and split by sequence."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from tasks.errors import InputError
 from tasks.tables import Floats
-from tasks.token_vectors import read_sizes, read_tokens
+from tasks.token_vectors import read_tokens
+from tasks.transport.params import SplitParams
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -33,19 +35,38 @@ class Pairs:
         return [np.arange(end - length, end) for end, length in zip(ends, self.lengths, strict=True)]
 
 
-def read_pairs(nl: Path, lean: Path, dim: int, shares: dict[Part, float], most: int, seed: int) -> dict[Part, Pairs]:
-    """Read both sides of every part.
+def read_pairs(
+    nl: Path, lean: Path, dim: int, params: SplitParams, wanted: Sequence[Part] = PARTS
+) -> dict[Part, Pairs]:
+    """Read both sides of the wanted parts. dim: D.
 
-    dim: D.  shares: of the sequences.  most: tokens of a part at most; sequences beyond that are left out by lot.
-    Raises InputError where ids or lengths do not match, or a part would be empty.
+    Raises InputError where ids or lengths do not match, there are too few, or a table is not one of such vectors.
     """
-    sizes, others = (dict(zip(*read_sizes(path), strict=True)) for path in (nl, lean))
+    sizes, others = (_sizes(path, dim) for path in (nl, lean))
     _require_matching(sizes, others, nl, lean)
-    parts = {part: chosen for part, chosen in _split(sizes, shares, most, seed).items()}
-    sides = [_gather(path, parts, sizes, dim) for path in (nl, lean)]
+    parts = {part: ids for part, ids in split(sizes, params).items() if part in wanted}
+    of_nl, of_lean = (_gather(path, parts, sizes, dim) for path in (nl, lean))
     return {
-        part: Pairs(chosen, np.array([sizes[name] for name in chosen]), sides[0][part], sides[1][part])
-        for part, chosen in parts.items()
+        part: Pairs(ids, np.array([sizes[name] for name in ids]), of_nl[part], of_lean[part])
+        for part, ids in parts.items()
+    }
+
+
+def split(sizes: dict[str, int], params: SplitParams) -> dict[Part, list[str]]:
+    """Ids by part, each whole part drawn by lot and then cut to `max_tokens`. sizes: tokens by id."""
+    drawn = [sorted(sizes)[at] for at in np.random.default_rng(params.seed).permutation(len(sizes))]
+    tests = max(2, round(params.test_share * len(drawn)))
+    judged = tests + max(2, round(params.validation_share * len(drawn)))
+    parts: dict[Part, list[str]] = {"test": drawn[:tests], "validation": drawn[tests:judged], "train": drawn[judged:]}
+    return {part: _at_most(parts[part], sizes, params.max_tokens) for part in PARTS}
+
+
+def _sizes(path: Path, dim: int) -> dict[str, int]:
+    """Tokens by id; every vector is read, and so checked."""
+    return {
+        name: int(length)
+        for group in read_tokens(path, dim)
+        for name, length in zip(group.ids, group.lengths, strict=True)
     }
 
 
@@ -66,20 +87,9 @@ def _require_matching(sizes: dict[str, int], others: dict[str, int], nl: Path, l
         raise InputError(f"{nl} holds {len(sizes)} sequences; a map that is also tested needs {FEWEST} at least.")
 
 
-def _split(sizes: dict[str, int], shares: dict[Part, float], most: int, seed: int) -> dict[Part, list[str]]:
-    """Ids by part; those of the train part's complement first, so that they do not depend on `most`."""
-    drawn = [sorted(sizes)[at] for at in np.random.default_rng(seed).permutation(len(sizes))]
-    parts: dict[Part, list[str]] = {}
-    for part in ("test", "validation"):
-        count = max(1, round(shares[part] * len(drawn)))  # type: ignore[index]
-        parts[part], drawn = drawn[:count], drawn[count:]  # type: ignore[index]
-    parts["train"] = drawn
-    return {part: _at_most(parts[part], sizes, most) for part in PARTS}
-
-
 def _at_most(ids: list[str], sizes: dict[str, int], most: int) -> list[str]:
     fitting = int((np.cumsum([sizes[name] for name in ids]) <= most).sum())
-    return ids[: max(1, fitting)]
+    return ids[: max(2, fitting)]
 
 
 def _gather(path: Path, parts: dict[Part, list[str]], sizes: dict[str, int], dim: int) -> dict[Part, Floats]:
