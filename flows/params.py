@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tasks.density.params import DensityParams
 from tasks.diversity.params import DiversityParams
-from tasks.embed.params import EmbedParams
+from tasks.embed.params import EmbedParams, TokenEncoding
 from tasks.novelty.params import DEFAULT_BATCH, NoveltyParams, PromptNoveltyParams
 from tasks.pairs.params import PairsParams
 from tasks.params import HOW, Params
@@ -122,11 +122,21 @@ class LambdaTermsParams(RunParams):
         return RunParams.model_validate(self.model_dump(include=set(RunParams.model_fields)))
 
 
-class EmbedTextsParams(EmbedParams):
-    """Texts in, vectors out."""
+class EmbedTextsParams(EmbedParams, TokenEncoding):
+    """Texts in, vectors out; or pairs of statements in, vectors of all their tokens out."""
 
-    data: Path = Field(description="texts: .jsonl[.gz] or .parquet with id, prompt and, where there is one, assistant")
-    out: Path = Field(Path("data/out/embed"), description="folder for embeddings.parquet")
+    data: Path = Field(
+        description="texts: .jsonl[.gz] or .parquet with id, prompt and, where there is one, assistant; with --tokens "
+        "id, nl and lean (nl_lean.parquet: nearly all rows are statements, without their proofs)"
+    )
+    tokens: bool = Field(
+        False,
+        description="a vector for each token of nl and of lean, as the model's hidden layer gives it: nl_ and "
+        "lean_embeddings.parquet. Encoder: also the folder of any causal language model, which reads the bare text. "
+        "Both sides of an id keep as many tokens as the shorter one has, evenly spaced over the whole of the longer "
+        "one, none of them special. centre, normalize and dtype do not count here",
+    )
+    out: Path = Field(Path("data/out/embed"), description="folder for embeddings.parquet, or the two of --tokens")
     kat: Path = Field(Path("data/out/kat"), description="for policy: results of a kat run, whose models encode")
     runner: Literal["threads", "dask"] = Field(
         "threads", description="threads: shard after shard; dask: shards are spread over a Dask cluster"
@@ -143,10 +153,23 @@ class EmbedTextsParams(EmbedParams):
             return {**given, "grpo_model": str(Path(given.get("kat", "data/out/kat")) / "policy_density")}
         return given
 
+    @model_validator(mode="after")
+    def _tokens_own(self) -> Self:
+        if not self.tokens and (self.layer is not None or self.token_dtype != "float32"):
+            raise ValueError("layer and token-dtype are of token vectors: give --tokens too, or leave them out")
+        if self.tokens and self.dtype == "bfloat16":
+            raise ValueError("token vectors are computed in float32: leave dtype out; token-dtype float16 saves room")
+        return self
+
     @property
     def embed(self) -> EmbedParams:
         """What decides the result, for the tasks."""
         return EmbedParams.model_validate(self.model_dump(include=set(EmbedParams.model_fields)))
+
+    @property
+    def token_encoding(self) -> TokenEncoding:
+        """What decides token vectors, for the tasks."""
+        return TokenEncoding.model_validate(self.model_dump(include=set(TokenEncoding.model_fields)))
 
     @property
     def policies(self) -> dict[str, Path]:

@@ -49,7 +49,7 @@ class Tokens:
 def write_tokens(path: Path, groups: Iterable[Tokens], dim: int, dtype: TokenDtype = "float32") -> int:
     """Write sequences, given in groups of any size, in row groups of 64; returns how many.
 
-    dim: D.  Raises InputError where float16 cannot hold a value.
+    dim: D.  Raises InputError for a value that is not finite in dtype.
     """
     rows = 0
     with token_writer(path, dim, dtype) as write:
@@ -68,8 +68,11 @@ def token_writer(path: Path, dim: int, dtype: TokenDtype = "float32") -> Iterato
 
     def write(group: Tokens) -> None:
         nonlocal waiting
-        if dtype == "float16":
-            _check_range(group)
+        if (row := first_beyond(group, dtype)) is not None:
+            raise InputError(
+                f"{group.ids[row]!r} has a value that {dtype} cannot hold, so it could not be read again. "
+                + ("Write float32." if dtype == "float16" else "Embed it again, or leave it out on both sides.")
+            )
         values = pa.array(group.vectors.astype(dtype, copy=False).reshape(-1))
         offsets = pa.array(np.concatenate([[0], np.cumsum(group.lengths)]), pa.int32())
         lists = pa.ListArray.from_arrays(offsets, pa.FixedSizeListArray.from_arrays(values, dim))
@@ -94,6 +97,15 @@ def token_writer(path: Path, dim: int, dtype: TokenDtype = "float32") -> Iterato
         yield write
         if waiting:
             out.write_table(pa.Table.from_batches(waiting))
+
+
+def first_beyond(group: Tokens, dtype: TokenDtype) -> int | None:
+    """The first sequence with a value that is not finite in dtype; None where there is none."""
+    largest = float(np.finfo(dtype).max)
+    if not len(group.vectors) or (group.vectors.max() <= largest and group.vectors.min() >= -largest):
+        return None
+    within = (np.abs(group.vectors) <= largest).all(axis=1)
+    return int(np.searchsorted(np.cumsum(group.lengths), int(np.argmin(within)), side="right"))
 
 
 def read_tokens(path: Path, dim: int | None = None) -> Iterator[Tokens]:
@@ -201,13 +213,3 @@ def _tokens(ids: list[str], hidden: pa.Array, dim: int | None, path: Path) -> To
             "or leave it out on both sides."
         )
     return Tokens(ids, lengths, found)
-
-
-def _check_range(group: Tokens) -> None:
-    largest = float(np.finfo(np.float16).max)
-    if len(group.vectors) and not (group.vectors.max() <= largest and group.vectors.min() >= -largest):
-        within = (np.abs(group.vectors) <= largest).all(axis=1)
-        row = int(np.searchsorted(np.cumsum(group.lengths), int(np.argmin(within)), side="right"))
-        raise InputError(
-            f"{group.ids[row]!r} has a value that float16 cannot hold (beyond ±{largest:.0f}, or NaN). Write float32."
-        )
