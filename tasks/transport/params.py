@@ -62,11 +62,11 @@ class SplitParams(Params):
 class FitParams(SplitParams, Tracked):
     """How a map is learnt."""
 
-    steps: int = Field(1500, ge=1, description="optimizer steps, each on a batch of both sides")
+    steps: int = Field(1000, ge=1, description="optimizer steps, each on a batch of both sides")
     batch: int = Field(256, ge=2, description="tokens of each side a step")
     learning_rate: float = Field(0.02, gt=0, description="of Muon, which learns matrices; a tenth is Adam's")
     rank: int = Field(
-        128, ge=1, description="balanced coordinates that networks see, the largest first; beyond, the map is linear"
+        64, ge=1, description="balanced coordinates that networks see, the largest first; beyond, the map is linear"
     )
 
 
