@@ -123,7 +123,7 @@ def test_another_method_learns_only_itself(made: Path, monkeypatch: pytest.Monke
         ({"lean_embeddings": "nan.parquet"}, "is not finite"),
         ({"lean_embeddings": "empty.parquet"}, "'row-3' has no token vectors"),
         ({"lean_embeddings": "other.parquet"}, "ids stand in one file only"),
-        ({"tracker": "mlflow"}, "The tracker mlflow is not installed"),
+        ({"tracker": "mlflow", "steps": 11}, "The tracker mlflow is not installed"),
     ],
 )
 def test_faults_end_with_one_message_and_nothing_half_written(
