@@ -52,7 +52,8 @@ def retrieval(figures: Mapping[str, Mapping[str, Any]], shown: Sequence[str]) ->
         style = "-" if at < len(COLOURS) else "--"
         axes.step(ranks, share, style, where="post", color=COLOURS[at % len(COLOURS)], label=name)
     count = len(figures[shown[0]]["ranks"])
-    axes.plot([1, count], [1 / count, 1], ":", color="#888888", label="chance")
+    nearest = np.arange(1, count + 1)
+    axes.plot(nearest, nearest / count, ":", color="#888888", label="chance")
     axes.set(
         xlabel=f"nearest of {count} sequences", ylabel="share of partners among them", xscale="log", ylim=(0, 1.02)
     )
