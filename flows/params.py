@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tasks.density.params import DensityParams
 from tasks.diversity.params import DiversityParams
-from tasks.embed.params import EmbedParams
+from tasks.embed.params import EmbedParams, TokenEncoding
 from tasks.novelty.params import DEFAULT_BATCH, NoveltyParams, PromptNoveltyParams
 from tasks.pairs.params import PairsParams
 from tasks.params import HOW, Params
@@ -16,6 +16,7 @@ from tasks.prompt_map.params import MapParams
 from tasks.reward.params import RewardParams
 from tasks.sft.params import SftParams
 from tasks.terms.params import RunParams, TermsParams
+from tasks.transport.params import RandomPairsParams
 
 Stage = Literal["terms", "pairs", "prompts", "sft", "embed", "density", "reward", "policy", "diversity", "map"]
 FOLDERS: dict[Stage, tuple[str, ...]] = {"density": ("density", "novelty"), "map": ("prompt_map",)}
@@ -121,11 +122,21 @@ class LambdaTermsParams(RunParams):
         return RunParams.model_validate(self.model_dump(include=set(RunParams.model_fields)))
 
 
-class EmbedTextsParams(EmbedParams):
-    """Texts in, vectors out."""
+class EmbedTextsParams(EmbedParams, TokenEncoding):
+    """Texts in, vectors out; or pairs of statements in, vectors of all their tokens out."""
 
-    data: Path = Field(description="texts: .jsonl[.gz] or .parquet with id, prompt and, where there is one, assistant")
-    out: Path = Field(Path("data/out/embed"), description="folder for embeddings.parquet")
+    data: Path = Field(
+        description="texts: .jsonl[.gz] or .parquet with id, prompt and, where there is one, assistant; with --tokens "
+        "id, nl and lean (nl_lean.parquet: nearly all rows are statements, without their proofs)"
+    )
+    tokens: bool = Field(
+        False,
+        description="a vector for each token of nl and of lean, as the model's hidden layer gives it: nl_ and "
+        "lean_embeddings.parquet. Encoder: also the folder of any causal language model, which reads the bare text. "
+        "Both sides of an id keep as many tokens as the shorter one has, evenly spaced over the whole of the longer "
+        "one, none of them special. centre, normalize and dtype do not count here",
+    )
+    out: Path = Field(Path("data/out/embed"), description="folder for embeddings.parquet, or the two of --tokens")
     kat: Path = Field(Path("data/out/kat"), description="for policy: results of a kat run, whose models encode")
     runner: Literal["threads", "dask"] = Field(
         "threads", description="threads: shard after shard; dask: shards are spread over a Dask cluster"
@@ -142,10 +153,23 @@ class EmbedTextsParams(EmbedParams):
             return {**given, "grpo_model": str(Path(given.get("kat", "data/out/kat")) / "policy_density")}
         return given
 
+    @model_validator(mode="after")
+    def _tokens_own(self) -> Self:
+        if not self.tokens and (self.layer is not None or self.token_dtype != "float32"):
+            raise ValueError("layer and token-dtype are of token vectors: give --tokens too, or leave them out")
+        if self.tokens and self.dtype == "bfloat16":
+            raise ValueError("token vectors are computed in float32: leave dtype out; token-dtype float16 saves room")
+        return self
+
     @property
     def embed(self) -> EmbedParams:
         """What decides the result, for the tasks."""
         return EmbedParams.model_validate(self.model_dump(include=set(EmbedParams.model_fields)))
+
+    @property
+    def token_encoding(self) -> TokenEncoding:
+        """What decides token vectors, for the tasks."""
+        return TokenEncoding.model_validate(self.model_dump(include=set(TokenEncoding.model_fields)))
 
     @property
     def policies(self) -> dict[str, Path]:
@@ -193,6 +217,58 @@ class NoveltyFlowParams(NoveltyParams):
     def novelty(self) -> NoveltyParams:
         """What decides the result, for the tasks."""
         return NoveltyParams.model_validate(self.model_dump(include=set(NoveltyParams.model_fields)))
+
+
+PAIR_PRESETS: dict[str, dict[str, Any]] = {
+    "easy": {"distribution_type": "coupled", "noise_scale": 0.05},
+    "medium": {"distribution_type": "separate", "mean_shift": 2.0},
+    "hard": {"distribution_type": "affine", "affine_scale": 0.9, "rotation_angle": 0.5, "noise_scale": 0.2},
+}
+
+
+class RandomPairsFlowParams(RandomPairsParams):
+    """Random pairs of token sequences, and the known maps between them, out."""
+
+    preset: Literal["easy", "medium", "hard"] | None = Field(
+        None,
+        description="easy: coupled, noise .05; medium: separate, mean shift 2; hard: affine, scale .9, angle .5, noise "
+        ".2; what is given besides wins",
+    )
+    output_dir: Path = Field(
+        Path("data/out/random_pairs"), description="folder for the two tables of token vectors and truth.safetensors"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, given: Any) -> Any:
+        return merged(PAIR_PRESETS.get(str(given.get("preset")), {}), given) if isinstance(given, dict) else given
+
+    @property
+    def pairs(self) -> RandomPairsParams:
+        """What decides the result, for the task."""
+        return RandomPairsParams.model_validate(self.model_dump(include=set(RandomPairsParams.model_fields)))
+
+
+class NeuralOtParams(Params):
+    """A config in, a map between two tables of token vectors and what it is worth out; or a map applied."""
+
+    config: Path | None = Field(None, description="YAML with the section neural_ot (see README)")
+    no_wandb: bool = Field(False, json_schema_extra=HOW, description="send nothing to wandb, whatever the config says")
+    out: Path = Field(Path("data/out/neural_ot"), description="folder for the results, under stable names")
+    apply: Path | None = Field(None, description="instead: the folder map/ of a run, to move tokens by")
+    tokens: Path | None = Field(None, alias="in", description="with --apply: Parquet of token vectors to move")
+    out_file: Path | None = Field(None, description="with --apply: Parquet for the moved ones")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        applied = [self.apply is not None, self.tokens is not None, self.out_file is not None]
+        if any(applied) and (not all(applied) or self.config):
+            raise ValueError("applying a map needs --apply, --in and --out-file, and no --config")
+        if not any(applied) and self.config is None:
+            raise ValueError("give --config FILE to learn a map, or --apply MODEL --in FILE --out-file FILE to use one")
+        if self.tokens and self.out_file and self.tokens.absolute() == self.out_file.absolute():
+            raise ValueError("--out-file is the table that is read, which the moved one would replace")
+        return self
 
 
 class PromptMapParams(MapParams):

@@ -1,5 +1,6 @@
 """Where a model lies: a folder of the user's, or a hub's, downloaded once for its revision."""
 
+import json
 import os
 import shutil
 import uuid
@@ -21,6 +22,15 @@ def find_model(name_or_path: str) -> Artifact:
     if path.is_absolute() or name_or_path.startswith(".") or name_or_path.count("/") > 1:
         raise InputError(f"{name_or_path} is no model folder. Give a folder with config.json and model.safetensors.")
     return external(_download(name_or_path))
+
+
+def is_language_model(folder: Path) -> bool:
+    """Whether a folder holds a chat or completion model, and not a sentence model made of one."""
+    try:
+        kinds = json.loads((folder / "config.json").read_text()).get("architectures") or []
+    except (OSError, ValueError, AttributeError):
+        return False
+    return any(str(kind).endswith("ForCausalLM") for kind in kinds) and not (folder / "modules.json").exists()
 
 
 def _download(name: str) -> Path:

@@ -1,6 +1,5 @@
 """Vectors from a sentence-transformers model, as its own `encode` gives them."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from transformers.utils import logging
 
 from tasks.batches import Ints, equal_length_batches
 from tasks.errors import InputError
+from tasks.model_folders import is_language_model
 from tasks.runtime import device
 from tasks.tables import Floats
 from tasks.vectors import unit
@@ -108,11 +108,7 @@ def token_counts(model: SentenceTransformer, texts: list[str]) -> tuple[Ints, in
 
 def _refuse_language_models(folder: Path) -> None:
     """Raise InputError for a chat or completion model: its states are no sentence vectors, and turns would be lost."""
-    try:
-        kinds = json.loads((folder / "config.json").read_text()).get("architectures") or []
-    except (OSError, ValueError, AttributeError):
-        return
-    if any(str(kind).endswith("ForCausalLM") for kind in kinds) and not (folder / "modules.json").exists():
+    if is_language_model(folder):
         raise InputError(
             f"{folder} holds a language model, not a sentence-transformers model. Its states can be embedded, by its "
             f"chat template where it has one: encoder policy, ckpt-source grpo, grpo-model {folder}."

@@ -37,12 +37,17 @@ def tokenize(folder: Path, said: list[list[str]], model: PreTrainedModel) -> tup
                 f"the text {turns[0][:40]!r} has no tokens in the vocabulary of {folder}, so it has no vector. "
                 "Drop it, or choose another encoder."
             )
-        if max(found) >= known:
-            raise InputError(
-                f"{folder}: its tokenizer gives token {max(found)}, but the model has {known} only. "
-                "Tokenizer and model are not of one training; save them together."
-            )
+        require_known(found, known, folder)
     return [found[:limit] for found in tokens], sum(len(found) > limit for found in tokens)
+
+
+def require_known(tokens: list[int], known: int, folder: Path) -> None:
+    """Raise InputError for tokens that a model with so many embeddings does not know."""
+    if max(tokens) >= known:
+        raise InputError(
+            f"{folder}: its tokenizer gives token {max(tokens)}, but the model has {known} only. "
+            "Tokenizer and model are not of one training; save them together."
+        )
 
 
 def mean_states(

@@ -1,8 +1,10 @@
 """Where a training run's figures go besides its log: nowhere, or to a tracker that the user has installed."""
 
 import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -36,3 +38,29 @@ def require(tracker: Tracker) -> None:
 def figures_folder(work: Path) -> Path:
     """data/tensorboard/<stage>/<key> for the work folder data/<stage>/.work/<key>, which goes when its task is done."""
     return data_root() / "tensorboard" / work.parent.parent.name / work.name
+
+
+Follow = Callable[[int, dict[str, float]], None]
+"""Figures of a step."""
+
+
+@contextmanager
+def following(tracker: Tracker, work: Path, run: str, params: dict[str, Any]) -> Iterator[Follow]:
+    """A function that sends figures to the tracker, for training loops of our own; transformers' Trainer has its own.
+
+    work: as for `figures_folder`.  Raises InputError where the tracker is not installed.
+    """
+    require(tracker)
+    if tracker == "none":
+        yield lambda step, figures: None
+        return
+    from accelerate import Accelerator
+
+    folder = figures_folder(work)
+    folder.mkdir(parents=True, exist_ok=True)
+    accelerator = Accelerator(cpu=True, log_with=tracker, project_dir=folder)
+    accelerator.init_trackers(run.replace(" ", "-"), config=params)
+    try:
+        yield lambda step, figures: accelerator.log(figures, step=step)
+    finally:
+        accelerator.end_training()

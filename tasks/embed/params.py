@@ -1,11 +1,12 @@
 """Parameters of the embed stage."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tasks.cpu import cpu_has_bfloat16
 from tasks.params import HOW, Params
+from tasks.token_vectors import TokenDtype
 
 POLICY = "policy"
 Dtype = Literal["auto", "float32", "bfloat16"]
@@ -14,10 +15,25 @@ Dtype = Literal["auto", "float32", "bfloat16"]
 class Encoding(Params):
     """What, beside the model, decides a text's vector before it is made one of a set."""
 
+    shard: ClassVar[str] = "shard.parquet"
     states: bool = Field(description="the mean of a language model's last states; else a sentence model's vector")
     dtype: Literal["float32", "bfloat16"]
     batch_tokens: int = Field(ge=1, json_schema_extra=HOW)
     threads: int | None = Field(ge=1, json_schema_extra=HOW)
+
+
+class TokenEncoding(Params):
+    """What, beside the model, decides a text's token vectors."""
+
+    shard: ClassVar[str] = "token_shard"
+    layer: int | None = Field(
+        None,
+        ge=0,
+        description="with --tokens: hidden layer whose states are the vectors, 0: the embeddings; default: the last",
+    )
+    token_dtype: TokenDtype = Field("float32", description="with --tokens: numbers on disk; computed in float32")
+    batch_tokens: int = Field(2048, ge=1, json_schema_extra=HOW)
+    threads: int | None = Field(None, ge=1, json_schema_extra=HOW)
 
 
 class EmbedParams(Params):

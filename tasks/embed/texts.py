@@ -1,7 +1,10 @@
-"""What is embedded: prompts, or prompts with an answer, each known by the hash of what it says."""
+"""What is embedded, each known by the hash of what it says: prompts, prompts with an answer, or pairs of statements.
+
+A pair's sides, nl and lean, stand in the columns prompt and assistant.
+"""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,15 @@ import polars as pl
 
 from tasks.artifact import Artifact
 from tasks.errors import InputError
-from tasks.rows import Met, read_rows
+from tasks.rows import read_rows
 from tasks.tables import Floats, read_embeddings, read_table
+from tasks.token_vectors import Tokens, read_tokens
 
 COLUMNS = ("id", "prompt", "assistant")
+OPTIONAL = "assistant"
+PAIR = ("id", "nl", "lean")
+NL, LEAN = "nl_embeddings.parquet", "lean_embeddings.parquet"
+"""Token vectors of a pair's sides, in a shard and in the result."""
 TEXTS = {"id": pl.String, "prompt": pl.String, "assistant": pl.String}
 SHARD_CHARACTERS = 1_000_000
 """10 to 20 seconds of MiniLM on two cores."""
@@ -27,13 +35,25 @@ def read_conversations(path: Path, shown: str) -> pl.DataFrame:
     shown: the file's name in messages. Raises InputError, with the line, for a row without id or prompt, for what is
     no text, and for an id that came before.
     """
+    return _read(path, shown, COLUMNS)
+
+
+def read_pairs(path: Path, shown: str) -> pl.DataFrame:
+    """JSONL or Parquet rows with id, nl and lean: columns id, prompt, assistant. As `read_conversations` otherwise."""
+    return _read(path, shown, PAIR)
+
+
+def _read(path: Path, shown: str, columns: tuple[str, ...]) -> pl.DataFrame:
+    needed = _listed([name for name in columns if name != OPTIONAL])
     if not path.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson", ".parquet")):
-        raise InputError(f"{shown} is of no known kind. Give .jsonl, .jsonl.gz or .parquet with id and prompt.")
+        raise InputError(f"{shown} is of no known kind. Give .jsonl, .jsonl.gz or .parquet with {needed}.")
     seen: dict[str, str] = {}
     rows = []
-    for met in read_rows(path, shown, COLUMNS):
+    for met in read_rows(path, shown, columns):
         where = f"{met.where} {met.number}"
-        row = _conversation(met, where)
+        if met.row is None:
+            raise InputError(f"{where}: {met.problem}. A row needs {needed}; mend it.")
+        row = _conversation(met.row, columns, where)
         if before := seen.get(row[0]):
             raise InputError(
                 f"{where}: id {row[0]!r} stands at {before} already, so a vector could not be found by its id. "
@@ -126,10 +146,30 @@ def gather(wanted: pl.Series, shards: Sequence[Path]) -> Floats:
     return emb
 
 
-def cut(texts: pl.DataFrame, known: Sequence[Path]) -> list[pl.DataFrame]:
+def gather_tokens(texts: pl.DataFrame, shards: Sequence[Path]) -> Iterator[Tokens]:
+    """Token vectors of each text under its ids, from files that hold all of them, in a stream.
+
+    texts: id and text (the hash).  Rows come in the order of the shards, these in that of the first text which each
+    holds: the texts' own order where one run made the shards.
+    """
+    left: dict[str, list[str]] = {}
+    for name, text in texts.select("id", "text").iter_rows():
+        left.setdefault(text, []).append(name)
+    first = {text: row for row, text in enumerate(left)}
+    begins = {shard: min(first.get(text, len(first)) for text in _hashes(shard)["text"]) for shard in shards}
+    for shard in sorted(shards, key=begins.__getitem__):
+        for group in read_tokens(shard):
+            found = [(row, name) for row, text in enumerate(group.ids) for name in left.pop(text, [])]
+            if found:
+                yield group.take([row for row, _ in found], [name for _, name in found])
+    if left:
+        raise ValueError("a text stands in no shard, so it has no vectors")
+
+
+def cut(texts: pl.DataFrame, known: Sequence[Path], share: float = 1.0) -> list[pl.DataFrame]:
     """The texts that no known shard holds, each once, in shards of about equal length.
 
-    texts: of `read_hashed`.  Returns tables of text (the hash), prompt, assistant.
+    texts: of `read_hashed`.  share: of a shard's usual length.  Returns tables of text (the hash), prompt, assistant.
     """
     there = pl.concat([pl.DataFrame(schema={"text": pl.String}), *map(_hashes, known)])
     new = texts.unique("text", keep="first", maintain_order=True).join(
@@ -138,7 +178,7 @@ def cut(texts: pl.DataFrame, known: Sequence[Path]) -> list[pl.DataFrame]:
     characters = new.select(
         (pl.col("prompt").str.len_chars() + pl.col("assistant").str.len_chars().fill_null(0)).cum_sum()
     ).to_series()
-    size = max(SHARD_CHARACTERS, int(characters[-1]) // MOST_SHARDS + 1) if len(new) else 1
+    size = max(int(SHARD_CHARACTERS * share), int(characters[-1]) // MOST_SHARDS + 1) if len(new) else 1
     shards = new.select("text", "prompt", "assistant").with_columns(shard=characters // size)
     return [shard.drop("shard") for shard in shards.partition_by("shard", maintain_order=True)]
 
@@ -150,17 +190,19 @@ def turns(texts: pl.DataFrame) -> Iterator[list[str]]:
 
 
 def _hashes(shard: Path) -> pl.DataFrame:
-    return pl.read_parquet(shard, columns=["id"]).rename({"id": "text"})
+    return pl.read_parquet(shard / NL if shard.is_dir() else shard, columns=["id"]).rename({"id": "text"})
 
 
-def _conversation(met: Met, where: str) -> tuple[str, str, str | None]:
-    if met.row is None:
-        raise InputError(f"{where}: {met.problem}. A row needs id and prompt; mend it.")
-    name, prompt, assistant = (met.row.get(column) for column in COLUMNS)
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _conversation(row: Mapping[str, Any], columns: tuple[str, ...], where: str) -> tuple[str, str, str | None]:
+    name, prompt, assistant = (row.get(column) for column in columns)
     if not isinstance(name, str | int) or isinstance(name, bool) or str(name).splitlines() != [str(name)]:
         raise InputError(f"{where}: {_problem('id', name)}, so its vector could not be found by it. Give one.")
-    for column, text in (("prompt", prompt), ("assistant", assistant)):
-        if text is None and column == "assistant":
+    for column, text in zip(columns[1:], (prompt, assistant), strict=True):
+        if text is None and column == OPTIONAL:
             continue
         if not isinstance(text, str) or not text.strip():
             raise InputError(f"{where}: {_problem(column, text)}, so it has no meaning to place. Mend the row.")

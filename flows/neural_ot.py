@@ -1,0 +1,41 @@
+"""The optimal map between two tables of token vectors: learnt, judged beside what is not learnt, and applied.
+
+token vectors of NL and Lean → moments (Bures map) → learn each method → choose and judge → move all NL tokens
+"""
+
+from pathlib import Path
+
+from flows.cli import publish_contents, run
+from flows.deployed import deployable, require_allowed
+from flows.params import NeuralOtParams
+from tasks.artifact import external, publish, require_writable
+from tasks.transport.params import read_config
+from tasks.transport.task import balance_sides, judge_maps, learn_map, transport
+
+
+@deployable("neural-ot", "neural OT")
+def neural_ot(params: NeuralOtParams) -> dict[str, Path]:
+    """Learn a map of one side's tokens to the other's, or apply one."""
+    if params.apply and params.tokens and params.out_file:
+        return applied(params.apply, params.tokens, params.out_file)
+    require_writable(params.out)
+    config = read_config(params.config or Path(), wandb=not params.no_wandb)
+    require_allowed(config)
+    nl, lean, dim = external(config.nl_embeddings), external(config.lean_embeddings), config.hidden_dim
+    truth = external(config.truth) if config.truth else None
+    bures = balance_sides(nl, lean, dim, config.split)
+    learnt = [learn_map(method, nl, lean, bures, dim, config.fit) for method in config.methods]
+    judged = judge_maps(nl, lean, bures, learnt, truth, dim, config.transport)
+    moved = transport(nl, judged.part("map"))
+    published = publish_contents(judged, params.out)
+    return published | {"transported.parquet": publish(moved, params.out / "transported.parquet")}
+
+
+def applied(model: Path, tokens: Path, out_file: Path) -> dict[str, Path]:
+    """Move a table of tokens by a map that an earlier run left."""
+    require_writable(out_file.parent)
+    return {out_file.name: publish(transport(external(tokens), external(model)), out_file)}
+
+
+if __name__ == "__main__":
+    run(neural_ot, NeuralOtParams)

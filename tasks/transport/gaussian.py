@@ -1,0 +1,119 @@
+"""What moments alone tell of an optimal map: the linear one between two Gaussians, and coordinates in which it is 1.
+
+The map of N(mx, Σx) onto N(my, Σy) for the squared cost is x ↦ my + A (x − mx) with the Bures map
+A = Σx^{-1/2} (Σx^{1/2} Σy Σx^{1/2})^{1/2} Σx^{-1/2} (Dowson & Landau 1982; Knott & Smith 1984), positive definite.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import InputError
+from tasks.tables import Floats
+
+Doubles = NDArray[np.float64]
+LEAST_EIGENVALUE = 1e-6
+"""Of a covariance, relative to its mean eigenvalue: below, a direction holds nothing that a map could be told from."""
+BLOCK = 8192
+"""Rows at once in 64 bits."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean [D] and covariance [D, D], positive definite, of one side."""
+
+    mean: Doubles
+    cov: Doubles
+
+
+def moments(x: Floats) -> Moments:
+    """Of samples [n, D]: the mean, and Ledoit & Wolf's (2004, eq. 14) covariance, shrunk towards a multiple of 1.
+
+    With 16,000 tokens at D = 2048 the map between plain sample covariances has an error of 7 %, between shrunk ones
+    0.01 %; where n is many times D they hardly differ. Eigenvalues are kept above `LEAST_EIGENVALUE`.
+    Raises InputError for fewer than two samples, or samples that are all alike.
+    """
+    n, size = x.shape
+    if n < 2:
+        raise InputError(f"{n} vectors have no covariance, so no map can be fitted. Give more sequences.")
+    mean = x.mean(axis=0, dtype=np.float64)
+    sample, fourth = np.zeros((size, size)), 0.0
+    for start in range(0, n, BLOCK):
+        centred = x[start : start + BLOCK] - mean
+        sample += centred.T @ centred / n
+        fourth += float(np.square(np.square(centred).sum(axis=1)).sum()) / n
+    scale = float(np.trace(sample)) / size
+    if scale <= 0:
+        raise InputError("All vectors of one side are alike, so there is nothing to transport. See what embedded them.")
+    spread = float(np.square(sample - scale * np.eye(size)).sum())
+    noise = (fourth - float(np.square(sample).sum())) / n
+    shrunk = min(1.0, noise / spread) if spread > 0 else 1.0
+    sample *= 1 - shrunk
+    sample[np.diag_indices(size)] += shrunk * scale
+    if shrunk > LEAST_EIGENVALUE:
+        return Moments(mean, sample)
+    values, vectors = np.linalg.eigh(sample)
+    return Moments(mean, (vectors * np.maximum(values, LEAST_EIGENVALUE * scale)) @ vectors.T)
+
+
+def bures_map(source: Moments, target: Moments) -> Doubles:
+    """A [D, D], symmetric and positive definite, with A Σx A = Σy."""
+    root, inverse = _roots(source.cov)
+    middle, _ = _roots(root @ target.cov @ root)
+    return _symmetric(inverse @ middle @ inverse)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Coordinates u of the source and v of the target, in which means are 0, covariances equal and diagonal.
+
+    u = c M (x − mx), v = c M^{-T} (y − my) with M = Qᵀ A^{1/2}, Q of the eigenvectors of A^{1/2} Σx A^{1/2}, falling.
+    ⟨u, v⟩ = c² ⟨x − mx, y − my⟩, so a map is optimal between u and v just if it is between x and y; the identity is the
+    Gaussian solution. c makes the mean variance of a coordinate 1.
+    """
+
+    source_mean: Doubles
+    target_mean: Doubles
+    to_source: Doubles
+    """c M, [D, D]: row vectors x become (x − mx) @ to_source.T."""
+    to_target: Doubles
+    """c M^{-T}."""
+
+    @classmethod
+    def of(cls, source: Moments, target: Moments) -> "Balance":
+        root, inverse = _roots(bures_map(source, target))
+        values, q = np.linalg.eigh(_symmetric(root @ source.cov @ root))
+        q, c = q[:, ::-1], float(values.mean()) ** -0.5
+        return cls(source.mean, target.mean, c * q.T @ root, c * q.T @ inverse)
+
+    def source(self, x: Floats, rank: int | None = None) -> Floats:
+        """[n, D] to balanced coordinates, all or the first ones, which vary most."""
+        return _mapped(x, self.source_mean, self.to_source[:rank])
+
+    def target(self, y: Floats, rank: int | None = None) -> Floats:
+        return _mapped(y, self.target_mean, self.to_target[:rank])
+
+    def back(self, v: Floats) -> Floats:
+        """Balanced coordinates of the target to its own. M^{-T} has the inverse Mᵀ: no system is solved."""
+        square = float((self.to_source * self.to_target).sum()) / len(self.source_mean)  # c²
+        return (v @ (self.to_source / square) + self.target_mean).astype(np.float32)
+
+
+def _mapped(x: Floats, mean: Doubles, matrix: Doubles) -> Floats:
+    """(x − mean) @ matrix.T, a block at a time in 64 bits."""
+    mapped = np.empty((len(x), len(matrix)), dtype=np.float32)
+    for start in range(0, len(x), BLOCK):
+        mapped[start : start + BLOCK] = (x[start : start + BLOCK] - mean) @ matrix.T
+    return mapped
+
+
+def _roots(matrix: Doubles) -> tuple[Doubles, Doubles]:
+    """Of a positive definite matrix: the square root and its inverse."""
+    values, vectors = np.linalg.eigh(_symmetric(matrix))
+    root = np.sqrt(np.maximum(values, np.finfo(np.float64).tiny))
+    return (vectors * root) @ vectors.T, (vectors / root) @ vectors.T
+
+
+def _symmetric(matrix: Doubles) -> Doubles:
+    return (matrix + matrix.T) / 2

@@ -1,0 +1,126 @@
+"""Every map on the same held-out tokens: what stands in a report's table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from scipy.stats import binom
+
+from tasks.errors import InputError
+from tasks.proportions import wilson_interval
+from tasks.tables import Floats
+from tasks.transport.baselines import Affine
+from tasks.transport.gaussian import Doubles
+from tasks.transport.maps import Map
+from tasks.transport.measures import (
+    RANKS,
+    cosine,
+    energy_distance,
+    paired_error,
+    partner_ranks,
+    pooled,
+    recall,
+    sliced_w2,
+    transport_cost,
+    uvp,
+)
+from tasks.transport.tokens import Pairs
+
+MOST = 3000
+"""Tokens of a side whose distances are measured, all with all."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Known maps, for the report only: the optimal one, and the best guess of a token's partner where there is one."""
+
+    optimal: Affine
+    pairing: Affine | None
+
+
+def read_truth(path: Path, dim: int) -> Truth:
+    """Read ot_matrix [D, D], ot_bias [D] and, where they are, pair_matrix and pair_bias."""
+    try:
+        named = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} cannot be read as safetensors ({error}). Give a truth of random_pairs.") from None
+
+    def affine(kind: str) -> Affine:
+        matrix, bias = (named.get(f"{kind}_{part}") for part in ("matrix", "bias"))
+        if matrix is None or bias is None or matrix.shape != (dim, dim) or bias.shape != (dim,):
+            raise InputError(
+                f"{path} holds no {kind}_matrix [{dim}, {dim}] and {kind}_bias [{dim}], so no map could be judged by "
+                "it. Give the truth.safetensors of these embeddings, or leave truth out."
+            )
+        return Affine(matrix.astype(np.float64), bias.astype(np.float64))
+
+    return Truth(affine("ot"), affine("pair") if "pair_matrix" in named else None)
+
+
+def judged(maps: Mapping[str, Map], test: Pairs, truth: Truth | None, seed: int) -> dict[str, dict[str, Any]]:
+    """Figures of each map by name.
+
+    uvp, cosine (of displacements): against the true map, None where it is not known.  pairing_uvp: against the known
+    guess of partners.  paired_error: %, against partners.  recall: of a partner among the nearest, pooled by sequence.
+    """
+    ends = _leading(test)
+    variance = float(test.lean.var(axis=0, dtype=np.float64).sum())
+    partners = pooled(test.lean, test.lengths)
+    optimal = truth.optimal(test.nl) if truth else None
+    pairing = truth.pairing(test.nl) if truth and truth.pairing else None
+    figures = {}
+    for name, made in maps.items():
+        moved = made(test.nl)
+        ranks = partner_ranks(pooled(moved, test.lengths), partners)
+        few, there = moved[:ends], test.lean[:ends]
+        figures[name] = {
+            "uvp": None if optimal is None else uvp(moved, optimal, variance),
+            "cosine": None if optimal is None else cosine(test.nl, moved, optimal),
+            "pairing_uvp": None if pairing is None else uvp(moved, pairing, variance),
+            "paired_error": paired_error(moved, test.lean, variance),
+            "recall": {str(k): recall(ranks, k) for k in RANKS},
+            "recall_interval": {str(k): list(wilson_interval(recall(ranks, k), len(ranks))) for k in RANKS},
+            "energy_distance": energy_distance(few, there),
+            "sliced_w2": sliced_w2(few, there, np.random.default_rng(seed)),
+            "cost": transport_cost(test.nl, moved),
+            "ranks": ranks.tolist(),
+        }
+    return figures
+
+
+def chance(sequences: int) -> dict[str, dict[str, Any]]:
+    """Recall of a map that knows nothing of partners, and the 95 % interval of what it would be seen to be."""
+    found = {}
+    for k in RANKS:
+        share = min(1.0, k / sequences)
+        low, high = binom.interval(0.95, sequences, share) if share < 1 else (sequences, sequences)
+        found[str(k)] = {"recall": share, "interval": [float(low) / sequences, float(high) / sequences]}
+    return found
+
+
+def along(maps: list[Map], test: Pairs, truth: Truth | None) -> list[float]:
+    """What training gained: UVP of each map, or energy distance where the truth is not known."""
+    ends = _leading(test)
+    x, y = test.nl[:ends], test.lean[:ends]
+    if truth is None:
+        return [energy_distance(made(x), y) for made in maps]
+    optimal, variance = truth.optimal(x), float(y.var(axis=0, dtype=np.float64).sum())
+    return [uvp(made(x), optimal, variance) for made in maps]
+
+
+def plane(x: Floats, y: Floats) -> Doubles:
+    """[D, 2]: the two directions in which the tokens of both sides vary most."""
+    both = np.concatenate([x, y]).astype(np.float64)
+    centred = both - both.mean(axis=0)
+    return np.linalg.svd(centred[:: max(1, len(centred) // 2000)], full_matrices=False)[2][:2].T
+
+
+def _leading(test: Pairs) -> int:
+    """Rows of whole sequences from the start, up to `MOST`."""
+    ends = np.cumsum(test.lengths)
+    fitting = int((ends <= MOST).sum())
+    return int(ends[fitting - 1]) if fitting else MOST
