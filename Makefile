@@ -1,4 +1,4 @@
-# make demo | test | bench | up | down | status | prune; each calls setup first: a second when nothing changed.
+# make demo | test | bench | up | down | status | prune; most call setup first: a second when nothing changed.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.katflow-setup
@@ -40,8 +40,8 @@ up: setup
 	@$(BIN)/python -m flows.stack up $(if $(DB),--db '$(DB)') $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) \
 	  $(if $(FILES_PORT),--files-port $(FILES_PORT)) $(if $(LIMIT),--limit $(LIMIT))
 
-down status: setup
-	$(BIN)/python -m flows.stack $@
+down status:
+	@$(BIN)/python -m flows.stack $@
 
 # What data/ holds and what of it can go: make prune [DAYS=30] [DELETE=1]
 prune: setup

@@ -12,7 +12,7 @@ from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState
+from prefect.events.actions import CancelFlowRun, ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
@@ -24,8 +24,10 @@ PAUSE = timedelta(seconds=30)
 START = timedelta(seconds=180)
 """In which a run that a worker has taken up begins: it imports for seconds, on a busy machine for a minute."""
 RETRIES = 3
-STILLBORN = RETRIES + 1
-"""Crashes within an hour of a run that was never Running, after which it is given up: its process dies in imports."""
+LONGEST = timedelta(days=7)
+"""That a run may take: `full` is a day or two on CPUs, and what hangs (a network folder that is gone) still beats."""
+PREFIX = "katflow: "
+"""Of the names of what stands here, so that what stood here once can be told and goes."""
 SLOT_TAKEN = "Deployment concurrency limit reached."
 """Of Prefect 3.8.8, with CANCEL_NEW: the state of a run that finds another of its deployment running."""
 ENDED = ("AwaitingRetry", "Completed", "Failed", "Cancelling", "Cancelled")
@@ -61,39 +63,39 @@ def _of_ours(
     )
 
 
-def _goes_on(why: str) -> ChangeFlowRunState:
-    return ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message=why)
+def _goes_on(why: str, name: str = "AwaitingRetry") -> ChangeFlowRunState:
+    return ChangeFlowRunState(state=StateType.SCHEDULED, name=name, message=why)
 
 
 AUTOMATIONS = (
     AutomationCore(
-        name="katflow: a silent run has crashed",
+        name=f"{PREFIX}a silent run has crashed",
         description=f"No heartbeat for {SILENCE.seconds} seconds, and no end: its process, or its machine, is gone.",
         trigger=_of_ours(("heartbeat", *ENDED), SILENCE, after=("heartbeat",)),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="It has sent no heartbeat for two minutes.")],
     ),
     AutomationCore(
-        name="katflow: a run that never began is repeated",
+        name=f"{PREFIX}a run that never began is repeated",
         description=f"A worker took it up {START.seconds} seconds ago: its process, or the machine, is gone.",
         trigger=_of_ours(("Running", "Crashed", "heartbeat", *ENDED), START, after=("Pending",)),
         actions=[_goes_on("It was taken up, and never began.")],
     ),
     AutomationCore(
-        name="katflow: a run that never begins has failed",
-        description=f"It crashed {STILLBORN} times within an hour and was never Running.",
-        trigger=_of_ours(("Crashed",), timedelta(hours=1), counts=range(1), times=STILLBORN),
+        name=f"{PREFIX}a run that is repeated in vain has failed",
+        description=f"It was to be repeated more than {RETRIES} times within an hour: it dies or hangs in imports.",
+        trigger=_of_ours(("AwaitingRetry",), timedelta(hours=1), counts=range(RETRIES + 1), times=RETRIES + 1),
         actions=[
             ChangeFlowRunState(
                 state=StateType.FAILED,
-                message=f"It crashed {STILLBORN} times before it began: see the worker's log.",
+                message=f"It was repeated {RETRIES} times in vain: see the worker's log for why it does not begin.",
             )
         ],
     ),
     AutomationCore(
-        name="katflow: a crashed run goes on",
+        name=f"{PREFIX}a crashed run goes on",
         description=f"The same run is scheduled again, at most {RETRIES} times; finished parts are found done.",
         trigger=_of_ours(
-            ("AwaitingRetry", "Pending", "Running", "Failed", "Cancelled"),
+            ("Pending", "Running", *ENDED),
             PAUSE,
             after=("Crashed",),
             counts=range(RETRIES + 1),
@@ -101,16 +103,26 @@ AUTOMATIONS = (
         actions=[_goes_on("It crashed, and goes on where it stopped.")],
     ),
     AutomationCore(
-        name="katflow: a crashed run waits for its place",
+        name=f"{PREFIX}a crashed run waits for its place",
         description="Another run of its deployment took the place meanwhile; only what had not begun is cancelled.",
         trigger=_of_ours(("Cancelled",), timedelta(0), counts=range(1, RETRIES + 1), message=SLOT_TAKEN),
-        actions=[_goes_on("It crashed, and waits for its deployment's other run to end.")],
+        actions=[_goes_on("It crashed, and waits for its deployment's other run to end.", "AwaitingPlace")],
+    ),
+    AutomationCore(
+        name=f"{PREFIX}a run that does not end is cancelled",
+        description=f"It has been Running for {LONGEST.days} days.",
+        trigger=_of_ours(("Crashed", *ENDED), LONGEST, after=("Running",)),
+        actions=[CancelFlowRun()],
     ),
 )
 
 
 def apply(client: SyncPrefectClient) -> None:
     """Bring the server's automations to what stands here; others, and pauses, are left alone."""
+    names = {wanted.name for wanted in AUTOMATIONS}
+    for old in client.read_automations():
+        if old.name.startswith(PREFIX) and old.name not in names:
+            client.delete_automation(old.id)
     for wanted in AUTOMATIONS:
         known = client.read_automations_by_name(wanted.name)
         for old in known[1:]:

@@ -8,9 +8,11 @@ from pathlib import Path
 from flows.cli import publish_contents, run
 from flows.deployed import deployable, require_allowed
 from flows.params import NeuralOtParams
-from tasks.artifact import external, publish, require_writable
+from tasks.artifact import external, publish, require_no_input, require_writable
 from tasks.transport.params import read_config
-from tasks.transport.task import balance_sides, judge_maps, learn_map, transport
+from tasks.transport.task import balance_sides, judge_maps, known_truth, learn_map, transport
+
+MOVED = "transported.parquet"
 
 
 @deployable("neural-ot", "neural OT")
@@ -21,19 +23,21 @@ def neural_ot(params: NeuralOtParams) -> dict[str, Path]:
     require_writable(params.out)
     config = read_config(params.config or Path(), wandb=not params.no_wandb)
     require_allowed(config)
+    require_no_input(params.out / MOVED, config.nl_embeddings, config.lean_embeddings)
     nl, lean, dim = external(config.nl_embeddings), external(config.lean_embeddings), config.hidden_dim
-    truth = external(config.truth) if config.truth else None
+    truth = known_truth(config.truth, dim) if config.truth else None
     bures = balance_sides(nl, lean, dim, config.split)
     learnt = [learn_map(method, nl, lean, bures, dim, config.fit) for method in config.methods]
     judged = judge_maps(nl, lean, bures, learnt, truth, dim, config.transport)
     moved = transport(nl, judged.part("map"))
     published = publish_contents(judged, params.out)
-    return published | {"transported.parquet": publish(moved, params.out / "transported.parquet")}
+    return published | {MOVED: publish(moved, params.out / MOVED)}
 
 
 def applied(model: Path, tokens: Path, out_file: Path) -> dict[str, Path]:
     """Move a table of tokens by a map that an earlier run left."""
     require_writable(out_file.parent)
+    require_no_input(out_file, tokens)
     return {out_file.name: publish(transport(external(tokens), external(model)), out_file)}
 
 

@@ -266,8 +266,6 @@ class NeuralOtParams(Params):
             raise ValueError("applying a map needs --apply, --in and --out-file, and no --config")
         if not any(applied) and self.config is None:
             raise ValueError("give --config FILE to learn a map, or --apply MODEL --in FILE --out-file FILE to use one")
-        if self.tokens and self.out_file and self.tokens.absolute() == self.out_file.absolute():
-            raise ValueError("--out-file is the table that is read, which the moved one would replace")
         return self
 
 

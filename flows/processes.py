@@ -14,6 +14,7 @@ from tasks.errors import ServiceError
 
 SECONDS_TO_START = 180
 SECONDS_TO_STOP = 30
+RUN_ID = "PREFECT__FLOW_RUN_ID="
 LOG_BYTES = 50_000_000
 """At the start of its process a longer log is put aside, in the place of the one before."""
 
@@ -54,7 +55,16 @@ def start(folder: Path, name: str, command: list[str], env: dict[str, str]) -> N
         process = subprocess.Popen(
             command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-    (folder / f"{name}.json").write_text(json.dumps(asdict(Started.of(process.pid))))
+    note(folder / f"{name}.json", json.dumps(asdict(Started.of(process.pid))))
+
+
+def note(path: Path, text: str) -> None:
+    """Write a small file for this user alone, whole or not at all."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 def wait(name: str, condition: Callable[[], bool], folder: Path) -> None:
@@ -65,30 +75,35 @@ def wait(name: str, condition: Callable[[], bool], folder: Path) -> None:
         time.sleep(0.3)
 
 
-def stop(started: Started) -> None:
-    """Ask a process to end, and its session where it does not in time."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(started.pid, signal.SIGTERM)
+def stop(*started: Started) -> None:
+    """Ask processes to end, and kill their sessions where they do not in time."""
+    for one in started:
+        _signal(one, os.kill, signal.SIGTERM)
     deadline = time.monotonic() + SECONDS_TO_STOP
-    while started.lives:
-        if time.monotonic() > deadline:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(started.pid, signal.SIGKILL)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(started.pid, signal.SIGKILL)
-            return
+    while any(one.lives for one in started) and time.monotonic() < deadline:
         time.sleep(0.1)
+    for one in started:
+        _signal(one, os.killpg, signal.SIGKILL)
+        _signal(one, os.kill, signal.SIGKILL)
 
 
-def runs_left(folder: Path) -> list[Started]:
-    """Processes of flow runs that our worker started, where it could not end them: it was killed."""
-    ours = {f"PREFECT_HOME={folder / 'prefect'}".encode()}
-    found = []
+def _signal(started: Started, send: Callable[[int, int], None], which: int) -> None:
+    """Only while it lives: its number may be another's by now."""
+    if started.lives:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            send(started.pid, which)
+
+
+def runs_left(folder: Path) -> dict[str, list[Started]]:
+    """Processes of flow runs, by the run's id, that a worker of ours started; without one, nobody ends them."""
+    ours = f"PREFECT_HOME={folder / 'prefect'}"
+    found: dict[str, list[Started]] = {}
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            known = (process / "environ").read_bytes().split(b"\0")
-            if ours <= set(known) and any(one.startswith(b"PREFECT__FLOW_RUN_ID=") for one in known):
-                found.append(Started.of(int(process.name)))
+            known = (process / "environ").read_bytes().decode(errors="replace").split("\0")
+            runs = [one.removeprefix(RUN_ID) for one in known if one.startswith(RUN_ID)]
+            if ours in known and runs:
+                found.setdefault(runs[0], []).append(Started.of(int(process.name)))
     return found
 
 

@@ -11,6 +11,7 @@ is not told is as it was before.
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -20,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import httpx
 import yaml
@@ -31,12 +32,13 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelled
 from pydantic import Field
 
 from flows import postgres
 from flows.automations import TAG, apply
 from flows.cli import parse
-from flows.processes import lives, runs_left, start, stop, wait
+from flows.processes import lives, note, runs_left, start, stop, wait
 from tasks.artifact import data_root
 from tasks.errors import KatflowError, ServiceError
 from tasks.model_folders import first_line
@@ -47,8 +49,8 @@ TRAINING = "training"
 """The pool's queue of deployments that train: two at once would share one machine."""
 LOOPBACK = "127.0.0.1"
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
-DATABASES = (DATABASE, "PREFECT_API_DATABASE_CONNECTION_URL")
-"""Of the caller's shell: another server's."""
+DATABASES = (DATABASE, "PREFECT_API_DATABASE_CONNECTION_URL", "KATFLOW_DB")
+"""Of the caller's shell: another server's, or with a password that only the server needs."""
 PREFECT = str(Path(sys.executable).with_name("prefect"))
 SHOWN = 10
 
@@ -103,11 +105,17 @@ def up(p: StackParams) -> None:
         _open_pool(client, p.limit)
         _deploy(client, folder, p.db, env)
         apply(client)
-    # The limit is the pool's: with one of its own a worker dies of a run that comes back to it (Prefect 3.8.8).
-    start(folder, "worker", [PREFECT, "worker", "start", "--pool", POOL, "--name", socket.gethostname()], env)
-    data_root().mkdir(exist_ok=True)
-    files = [sys.executable, "-m", "http.server", str(p.files_port), "--bind", LOOPBACK, "--directory", "data"]
-    start(folder, "files", files, env)
+        if not lives(folder, "worker"):
+            _end_cancelled(client, folder)
+        # The limit is the pool's: with one of its own a worker dies of a run that comes back to it (Prefect 3.8.8).
+        since = datetime.now(UTC) if not lives(folder, "worker") else None
+        start(folder, "worker", [PREFECT, "worker", "start", "--pool", POOL, "--name", socket.gethostname()], env)
+        data_root().mkdir(exist_ok=True)
+        files = [sys.executable, "-m", "http.server", str(p.files_port), "--bind", LOOPBACK, "--directory", "data"]
+        start(folder, "files", files, env)
+        wait("files", lambda: _listens(LOOPBACK, p.files_port), folder)
+        if since:
+            wait("worker", lambda: _worker_is_heard(client, since), folder)
     print(f"The UI is at {p.url}, results are at {_files_url(p)}. For `prefect …` and `python -m flows.…` in a shell:")
     print(f"    export PREFECT_API_URL={p.url}/api")
     if auth:
@@ -122,8 +130,7 @@ def down() -> None:
             stop(known)
         (folder / f"{name}.json").unlink(missing_ok=True)
         if name == "worker":
-            for left in runs_left(folder):
-                stop(left)
+            stop(*itertools.chain.from_iterable(runs_left(folder).values()))
     postgres.stop(postgres.cluster_of(folder))
 
 
@@ -194,6 +201,10 @@ def main(argv: list[str]) -> NoReturn:
             actions[action]()
     except KatflowError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.strerror} at {error.filename}. Mend it and run the same command again.")
+    except KeyboardInterrupt:
+        sys.exit("interrupted: what was started stays; the same command goes on from there, `make down` stops it")
     except (httpx.HTTPError, PrefectException) as error:
         sys.exit(
             f"error: the server does not answer as it should ({first_line(error)}). Its log is in .katflow; "
@@ -227,25 +238,26 @@ def _client(url: str, auth: str | None) -> Iterator[SyncPrefectClient]:
 def _refuse_other(folder: Path, p: StackParams) -> None:
     """Raise ServiceError where a server runs that another address or database was meant for."""
     last = _last(folder)
-    if last and lives(folder, "server"):
+    if last and any(lives(folder, name) for name in ("server", "worker", "files")):
         other = [name for name in ("db", "host", "port", "files_port") if getattr(p, name) != getattr(last, name)]
         if other:
             raise ServiceError(
-                f"The server that runs was started with another --{' and --'.join(other).replace('_', '-')}. Stop it "
-                "first, with `make down`."
+                f"What runs was started with another --{' and --'.join(other).replace('_', '-')}. Stop it first, with "
+                "`make down`."
             )
 
 
 def _remember(folder: Path, p: StackParams) -> None:
     """For the next `up`."""
-    path = folder / "stack.json"
-    path.touch(mode=0o600)  # a database's URL may hold a password
-    path.write_text(p.model_dump_json())
+    note(folder / "stack.json", p.model_dump_json())
 
 
 def _last(folder: Path) -> StackParams | None:
-    path = folder / "stack.json"
-    return StackParams.model_validate_json(path.read_text()) if path.exists() else None
+    """None where there is no note, or one that an older checkout or a bad disk left."""
+    try:
+        return StackParams.model_validate_json((folder / "stack.json").read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _is_up(url: str) -> bool:
@@ -253,6 +265,29 @@ def _is_up(url: str) -> bool:
         return httpx.get(f"{url}/api/health", timeout=5).status_code in (200, 401)
     except httpx.HTTPError:
         return False
+
+
+def _listens(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
+def _worker_is_heard(client: SyncPrefectClient, since: datetime) -> bool:
+    """Whether a worker of the pool has told the server since then that it is there."""
+    answer = client.request("POST", "/work_pools/{name}/workers/filter", path_params={"name": POOL}, json={})
+    return any(datetime.fromisoformat(of["last_heartbeat_time"]) >= since for of in answer.json())
+
+
+def _end_cancelled(client: SyncPrefectClient, folder: Path) -> None:
+    """End runs that were to be cancelled while no worker lived to do so: the next one leaves others' processes alone."""
+    left = runs_left(folder)
+    cancelled = {"type": {"any_": [StateType.CANCELLING, StateType.CANCELLED]}}
+    only = FlowRunFilter.model_validate({"id": {"any_": list(left)}, "state": cancelled})
+    for run in client.read_flow_runs(flow_run_filter=only) if left else []:
+        stop(*left[str(run.id)])
+        client.set_flow_run_state(
+            run.id, Cancelled(message="It was to be cancelled while no worker lived."), force=True
+        )
 
 
 def _refuse_taken(host: str, port: int, flag: str) -> None:
@@ -293,8 +328,8 @@ def _deploy(client: SyncPrefectClient, folder: Path, db: str, env: dict[str, str
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise ServiceError(f"prefect.yaml names no deployments ({first_line(error)}). Mend it.") from None
     known = {of.name: of.id for of in client.read_deployments() if TAG in of.tags}
-    note, wanted = folder / "deployed.json", hashlib.sha256(db.encode() + text).hexdigest()
-    before = json.loads(note.read_text()) if note.exists() else {"of": "", "names": []}
+    noted, wanted = folder / "deployed.json", hashlib.sha256(db.encode() + text).hexdigest()
+    before = _deployed(noted)
     if before["of"] == wanted and named <= known.keys():
         return
     for gone in known.keys() & set(before["names"]) - named:
@@ -304,18 +339,23 @@ def _deploy(client: SyncPrefectClient, folder: Path, db: str, env: dict[str, str
     )
     if done.returncode:
         raise ServiceError(f"prefect.yaml could not be deployed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    note.write_text(json.dumps({"of": wanted, "names": sorted(named)}))
+    note(noted, json.dumps({"of": wanted, "names": sorted(named)}))
+
+
+def _deployed(noted: Path) -> dict[str, Any]:
+    """Of what text this checkout deployed what; nothing where that is not known."""
+    with contextlib.suppress(OSError, ValueError):
+        read = json.loads(noted.read_text())
+        if isinstance(read, dict) and read.keys() == {"of", "names"}:
+            return read
+    return {"of": "", "names": []}
 
 
 def _password(folder: Path, make: bool = False) -> str | None:
     """user:password of basic authentication: made once, readable by this user alone, and asked for from then on."""
     path = folder / "password"
     if make and not path.exists():
-        fresh = path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        fresh.touch(mode=0o600)
-        fresh.write_text(f"katflow:{secrets.token_urlsafe(24)}")
-        fresh.replace(path)
+        note(path, f"katflow:{secrets.token_urlsafe(24)}")
     if not path.exists():
         return None
     if not (known := path.read_text().strip()):

@@ -342,6 +342,13 @@ def require_writable(folder: Path) -> None:
         ) from error
 
 
+def require_no_input(target: Path, *inputs: Path) -> None:
+    """Raise InputError where a result would replace what it is made from."""
+    for given in inputs:
+        if target.resolve() == given.resolve():
+            raise InputError(f"{target} is {given}, an input, which the result would replace. Choose another place.")
+
+
 def _kept_apart(folder: Path) -> Path | None:
     """The folder of data/ for runs' own use in which it lies, by its name or where links lead; None elsewhere."""
     for place, top in ((os.path.abspath(folder), data_root()), (os.path.realpath(folder), data_root().resolve())):

@@ -71,7 +71,7 @@ def token_writer(path: Path, dim: int, dtype: TokenDtype = "float32") -> Iterato
         if (row := first_beyond(group, dtype)) is not None:
             raise InputError(
                 f"{group.ids[row]!r} has a value that {dtype} cannot hold, so it could not be read again. "
-                + ("Write float32." if dtype == "float16" else "Embed it again, or leave it out on both sides.")
+                + ("Write float32." if dtype == "float16" else "See what made it, or leave it out on both sides.")
             )
         values = pa.array(group.vectors.astype(dtype, copy=False).reshape(-1))
         offsets = pa.array(np.concatenate([[0], np.cumsum(group.lengths)]), pa.int32())
@@ -143,6 +143,13 @@ def token_sizes(path: Path) -> tuple[int, int, int]:
         [leaf] = [at for at in range(about.num_columns) if about.schema.column(at).path.startswith("hidden.")]
         values = sum(about.row_group(group).column(leaf).num_values for group in range(about.num_row_groups))
     return about.num_rows, values // dim, dim
+
+
+def token_dtype(path: Path) -> TokenDtype:
+    """The numbers in which a table holds its vectors: float16, or float32, in which all others are read."""
+    with _opened(path) as file:
+        numbers = file.schema_arrow.field("hidden").type.value_type.value_type
+    return "float16" if pa.types.is_float16(numbers) else "float32"
 
 
 @contextmanager

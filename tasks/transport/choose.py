@@ -3,22 +3,23 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tasks.transport.maps import BURES, Map
 from tasks.transport.measures import better_fit
-from tasks.transport.tokens import Pairs
+from tasks.transport.tokens import MOST, Pairs
 
-MOST = 3000
-"""Held-out tokens that are compared, all with all."""
+FEWEST = 20
+"""Sequences, fewer of which cannot tell by resampling which map is better."""
 
 
 def gains(learnt: Mapping[str, Map], bures: Map, held_out: Pairs, seed: int) -> dict[str, float]:
     """By how much, at least, each map brings tokens nearer to the target's than the Bures map does (`better_fit`).
 
-    Neither partners nor a true map are asked.
+    Neither partners nor a true map are asked. Empty where the held-out sequences are too few to tell: `FEWEST`.
     """
-    some = _fewer(held_out.groups)
+    if len(held_out.lengths) < FEWEST:
+        return {}
+    some = held_out.leading(MOST)
     rows = np.concatenate(some)
     ends = np.cumsum([len(of) for of in some])
     within = [np.arange(end - len(of), end) for of, end in zip(some, ends, strict=True)]
@@ -30,11 +31,5 @@ def gains(learnt: Mapping[str, Map], bures: Map, held_out: Pairs, seed: int) -> 
 
 
 def chosen(gained: Mapping[str, float]) -> str:
-    """The first learnt map that gains for certain, in the order in which they were asked for; else bures."""
-    return next((name for name, least in gained.items() if least > 0), BURES)
-
-
-def _fewer(groups: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    """From the start, as many as hold `MOST` rows; at least two, shortened."""
-    fitting = int((np.cumsum([len(of) for of in groups]) <= MOST).sum())
-    return [of[:MOST] for of in groups[: max(2, fitting)]]
+    """The learnt map that gains the most for certain; bures where none does."""
+    return max((name for name, least in gained.items() if least > 0), key=lambda name: gained[name], default=BURES)

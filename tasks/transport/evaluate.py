@@ -11,7 +11,7 @@ import numpy as np
 from tasks.transport.baselines import emd, identity, mean_shift, ridge
 from tasks.transport.choose import chosen, gains
 from tasks.transport.fit import load_snapshots
-from tasks.transport.judge import MOST, Truth, along, chance, judged, plane
+from tasks.transport.judge import Truth, along, chance, compared, judged, plane
 from tasks.transport.maps import BURES, BalancedMap, Map, load_map, save_map
 from tasks.transport.params import TransportParams
 from tasks.transport.pictures import Curve, projections, retrieval, training
@@ -44,14 +44,16 @@ def evaluate(
         figures[name]["seconds"] = seen[-1].seconds
         figures[name]["curve"] = curves[name]
     counts: dict[str, dict[str, int]] = {
-        part: {"sequences": len(of.ids), "tokens": len(of.nl)} for part, of in pairs.items()
+        part: {"sequences": len(of.ids), "tokens": len(of.nl), "left_out": of.left_out} for part, of in pairs.items()
     }
+    rows = compared(test)
+    counts["test"]["compared"] = len(rows)
     made = report(default, figures, chance(len(test.ids)), gained, counts, test.nl.shape[1])
     kept = learnt.get(default, bures)
     save_map(out / "map", kept)
     (out / "report.json").write_text(json.dumps(made, indent=1))
     (out / "report.md").write_text(page(made))
-    few, there = test.nl[:MOST], test.lean[:MOST]
+    few, there = test.nl[rows], test.lean[rows]
     (out / "projections.svg").write_text(projections(few, kept(few), there, plane(few, there), default))
     start = along([bures], test, truth)[0]
     (out / "training.svg").write_text(training(curves, start, truth is not None))

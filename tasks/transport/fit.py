@@ -12,13 +12,24 @@ from tasks.transport.gaussian import Balance
 from tasks.transport.maps import BalancedMap, save_map
 from tasks.transport.params import FitParams, Method
 from tasks.transport.tokens import Pairs
-from tasks.transport.train import Show, Size, steps_budget, train
+from tasks.transport.train import SECONDS_BETWEEN_CHECKPOINTS, Show, Size, steps_budget, train
 
 SNAPSHOTS, TIMES = "snapshots.safetensors", "times"
 
 
-def learn(name: Method, balance: Balance, tokens: Pairs, params: FitParams, work: Path, show: Show) -> list[Snapshot]:
-    """Train on the leading balanced coordinates of both sides, from the checkpoint in `work` if there is one."""
+def learn(
+    name: Method,
+    balance: Balance,
+    tokens: Pairs,
+    params: FitParams,
+    work: Path,
+    show: Show,
+    every: float = SECONDS_BETWEEN_CHECKPOINTS,
+) -> list[Snapshot]:
+    """Train on the leading balanced coordinates of both sides, from the checkpoint in `work` if there is one.
+
+    every: seconds between checkpoints.
+    """
     size = size_of(balance, params)
     source = torch.from_numpy(balance.source(tokens.nl, size.rank))
     target = torch.from_numpy(balance.target(tokens.lean, size.rank))
@@ -37,6 +48,7 @@ def learn(name: Method, balance: Balance, tokens: Pairs, params: FitParams, work
             params.seed,
             steps_budget(params.steps),
             checkpoint=work / "checkpoint.safetensors",
+            every=every,
             show=show,
             tell=tell,
         )

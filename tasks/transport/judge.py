@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from scipy.stats import binom
@@ -28,10 +29,7 @@ from tasks.transport.measures import (
     transport_cost,
     uvp,
 )
-from tasks.transport.tokens import Pairs
-
-MOST = 3000
-"""Tokens of a side whose distances are measured, all with all."""
+from tasks.transport.tokens import MOST, Pairs
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def read_truth(path: Path, dim: int) -> Truth:
     """Read ot_matrix [D, D], ot_bias [D] and, where they are, pair_matrix and pair_bias."""
     try:
         named = load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError) as error:  # the last two of numbers that numpy lacks
         raise InputError(f"{path} cannot be read as safetensors ({error}). Give a truth of random_pairs.") from None
 
     def affine(kind: str) -> Affine:
@@ -67,8 +65,8 @@ def judged(maps: Mapping[str, Map], test: Pairs, truth: Truth | None, seed: int)
     uvp, cosine (of displacements): against the true map, None where it is not known.  pairing_uvp: against the known
     guess of partners.  paired_error: %, against partners.  recall: of a partner among the nearest, pooled by sequence.
     """
-    ends = _leading(test)
-    variance = float(test.lean.var(axis=0, dtype=np.float64).sum())
+    rows = compared(test)
+    variance = spread(test.lean)
     partners = pooled(test.lean, test.lengths)
     optimal = truth.optimal(test.nl) if truth else None
     pairing = truth.pairing(test.nl) if truth and truth.pairing else None
@@ -76,7 +74,7 @@ def judged(maps: Mapping[str, Map], test: Pairs, truth: Truth | None, seed: int)
     for name, made in maps.items():
         moved = made(test.nl)
         ranks = partner_ranks(pooled(moved, test.lengths), partners)
-        few, there = moved[:ends], test.lean[:ends]
+        few, there = moved[rows], test.lean[rows]
         figures[name] = {
             "uvp": None if optimal is None else uvp(moved, optimal, variance),
             "cosine": None if optimal is None else cosine(test.nl, moved, optimal),
@@ -104,23 +102,36 @@ def chance(sequences: int) -> dict[str, dict[str, Any]]:
 
 def along(maps: list[Map], test: Pairs, truth: Truth | None) -> list[float]:
     """What training gained: UVP of each map, or energy distance where the truth is not known."""
-    ends = _leading(test)
-    x, y = test.nl[:ends], test.lean[:ends]
+    rows = compared(test)
+    x, y = test.nl[rows], test.lean[rows]
     if truth is None:
         return [energy_distance(made(x), y) for made in maps]
-    optimal, variance = truth.optimal(x), float(y.var(axis=0, dtype=np.float64).sum())
+    optimal, variance = truth.optimal(x), spread(test.lean)
     return [uvp(made(x), optimal, variance) for made in maps]
 
 
+def compared(test: Pairs) -> NDArray[np.int64]:
+    """Rows whose distances are measured, all with all."""
+    return np.concatenate(test.leading(MOST))
+
+
+def spread(y: Floats) -> float:
+    """The variance of all coordinates together, by which errors are measured.
+
+    Raises InputError where it is 0.
+    """
+    variance = float(y.var(axis=0, dtype=np.float64).sum())
+    if variance <= 0:
+        raise InputError(
+            "All Lean tokens of the sequences that judge are alike, so no error could be told in shares of their "
+            "spread. Give more sequences, or another seed."
+        )
+    return variance
+
+
 def plane(x: Floats, y: Floats) -> Doubles:
-    """[D, 2]: the two directions in which the tokens of both sides vary most."""
+    """[D, 2]: the two directions in which the tokens of both sides vary most; the second is 0 where D is 1."""
     both = np.concatenate([x, y]).astype(np.float64)
     centred = both - both.mean(axis=0)
-    return np.linalg.svd(centred[:: max(1, len(centred) // 2000)], full_matrices=False)[2][:2].T
-
-
-def _leading(test: Pairs) -> int:
-    """Rows of whole sequences from the start, up to `MOST`."""
-    ends = np.cumsum(test.lengths)
-    fitting = int((ends <= MOST).sum())
-    return int(ends[fitting - 1]) if fitting else MOST
+    axes = np.linalg.svd(centred[:: max(1, len(centred) // 2000)], full_matrices=False)[2][:2].T
+    return np.hstack([axes, np.zeros((len(axes), 2 - axes.shape[1]))])

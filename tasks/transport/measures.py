@@ -49,10 +49,10 @@ def pooled(tokens: Floats, lengths: NDArray[np.int64]) -> Floats:
 def partner_ranks(moved: Floats, y: Floats) -> NDArray[np.int64]:
     """For each of n: how many of y [n, D] lie at least as near to its moved vector as its partner, from 1.
 
-    Ties count against it, so that a map to one point has no luck.
+    Ties count against it, so that a map to one point has no luck, and so does what is not a number.
     """
     apart = cdist(moved, y, "sqeuclidean")
-    return (apart <= np.diag(apart)[:, None]).sum(axis=1)
+    return (~(apart > np.diag(apart)[:, None])).sum(axis=1)
 
 
 def recall(ranks: NDArray[np.int64], k: int) -> float:
@@ -81,7 +81,8 @@ def better_fit(one: Floats, other: Floats, y: Floats, groups: Sequence[NDArray[n
     their energy distances.
 
     one, other: [n, D], two maps of the same points.  y: [n, D].  groups: rows of one sequence, which are resampled
-    together, for they are not independent; moved points and targets by themselves.
+    together, for they are not independent; moved points and targets by themselves. Distances within a sequence, and
+    those between it and its partner, do not count: they tell of sequences, not of the two distributions.
     """
     sums = {
         name: _between(a, b, groups)
@@ -97,18 +98,22 @@ def better_fit(one: Floats, other: Floats, y: Floats, groups: Sequence[NDArray[n
     gains = []
     for _ in range(RESAMPLES):
         x, t = (np.bincount(rng.integers(len(groups), size=len(groups)), minlength=len(groups)) for _ in range(2))
-        n, m = float(x @ sizes), float(t @ sizes)
-        crossed = 2 * (x @ (sums["other"] - sums["one"]) @ t) / (n * m)
-        gains.append(crossed - (x @ (sums["in other"] - sums["in one"]) @ x) / n**2)
+        between, within = (float((x @ sizes) * (z @ sizes) - (x * sizes) @ (z * sizes)) for z in (t, x))
+        if not between or not within:
+            continue
+        crossed = 2 * (x @ (sums["other"] - sums["one"]) @ t) / between
+        gains.append(crossed - (x @ (sums["in other"] - sums["in one"]) @ x) / within)
     return float(np.quantile(gains, 0.025))
 
 
 def _between(a: Floats, b: Floats, groups: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """Sums of distances between the groups' rows of a and of b: [groups, groups]."""
+    """Sums of distances between the groups' rows of a and of b, [groups, groups]; 0 of a group with itself."""
     starts = np.concatenate([[0], np.cumsum([len(rows) for rows in groups])[:-1]])
     order = np.concatenate(groups)
     rows = np.add.reduceat(distances(a[order], b[order]), starts, axis=0)
-    return np.add.reduceat(rows, starts, axis=1)
+    sums = np.add.reduceat(rows, starts, axis=1)
+    np.fill_diagonal(sums, 0.0)
+    return sums
 
 
 def _mean_square(difference: Floats) -> float:

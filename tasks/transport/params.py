@@ -63,7 +63,9 @@ class FitParams(SplitParams, Tracked):
     """How a map is learnt."""
 
     steps: int = Field(1000, ge=1, description="optimizer steps, each on a batch of both sides")
-    batch: int = Field(256, ge=2, description="tokens of each side a step")
+    batch: int | None = Field(
+        None, ge=2, description="tokens of each side a step; default: 8 for each coordinate of rank, 256 at least"
+    )
     learning_rate: float = Field(0.02, gt=0, description="of Muon, which learns matrices; a tenth is Adam's")
     rank: int = Field(
         64, ge=1, description="balanced coordinates that networks see, the largest first; beyond, the map is linear"
@@ -73,8 +75,10 @@ class FitParams(SplitParams, Tracked):
 class TransportParams(FitParams):
     """What is learnt and what is compared."""
 
-    methods: list[Method] = Field(["enot"], description="maps to learn: enot, mmr, icnn; the first that fits is kept")
-    emd_tokens: int = Field(2000, ge=2, description="tokens of each side between which the exact plan is found")
+    methods: list[Method] = Field(["enot"], description="maps to learn: enot, mmr, icnn; the best is kept, if it fits")
+    emd_tokens: int = Field(
+        2000, ge=2, le=10_000, description="tokens of each side between which the exact plan is found"
+    )
 
     @field_validator("methods")
     @classmethod
@@ -101,6 +105,13 @@ class TransportConfig(TransportParams):
     truth: Path | None = Field(
         None, description="safetensors of ot_matrix and ot_bias, where the true map is known: for the report only"
     )
+
+    @field_validator("nl_embeddings", "lean_embeddings", "truth")
+    @classmethod
+    def _a_file(cls, path: Path | None) -> Path | None:
+        if path == Path():
+            raise ValueError("it is empty: give a file")
+        return path
 
     @property
     def transport(self) -> TransportParams:

@@ -5,18 +5,11 @@ the identity (their last weights are 0), which in balanced coordinates is the Ga
 """
 
 import math
-from typing import Protocol
 
 import torch
 from torch import nn
 
 Value = tuple[torch.Tensor, torch.Tensor]
-
-
-class Network(Protocol):
-    """What `train` trains."""
-
-    def __call__(self, u: torch.Tensor) -> Value: ...
 
 
 class Potential(nn.Module):

@@ -3,6 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from tasks.proportions import sign_test
+from tasks.transport.choose import FEWEST
+from tasks.transport.measures import RANKS
+
 HEAD = (
     ("uvp", "UVP %"),
     ("cosine", "cosine"),
@@ -24,13 +30,17 @@ def report(
     counts: Mapping[str, Mapping[str, int]],
     hidden_dim: int,
 ) -> dict[str, Any]:
-    """All figures as JSON. gains: by learnt method, see `better_fit`; counts: sequences and tokens of each part."""
+    """All figures as JSON. gains: by learnt method, see `better_fit`; empty where too few were held out to tell.
+
+    counts: of each part, sequences, tokens, and sequences left out; of the test part, tokens that are `compared` too.
+    """
     return {
         "default": default,
         "hidden_dim": hidden_dim,
         "counts": counts,
         "chance": chance,
         "energy_distance_gained_over_bures_at_least": gains,
+        "recall_changed_p": changed(figures["identity"]["ranks"], figures[default]["ranks"]),
         "methods": {name: {what: of for what, of in one.items() if what != "ranks"} for name, one in figures.items()},
     }
 
@@ -47,7 +57,8 @@ def page(made: Mapping[str, Any]) -> str:
         "",
         f"Learnt from {counts['train']['sequences']} sequences ({counts['train']['tokens']} tokens × "
         f"{made['hidden_dim']}), chosen by {counts['validation']['sequences']}, judged on "
-        f"{counts['test']['sequences']} others ({counts['test']['tokens']} tokens).",
+        f"{counts['test']['sequences']} others ({counts['test']['tokens']} tokens; energy distance, sliced W2 and the "
+        f"curves on {counts['test']['compared']} of them).{_left_out(counts)}",
         "",
         _row(["", *(head for _, head in shown)]),
         _row(["---"] * (len(shown) + 1)),
@@ -83,7 +94,10 @@ def table(made: Mapping[str, Any]) -> list[dict[str, str]]:
 def _why(made: Mapping[str, Any]) -> str:
     gains = made["energy_distance_gained_over_bures_at_least"]
     if not gains:
-        return "No method was to be learnt."
+        return (
+            f"{made['counts']['validation']['sequences']} sequences to choose by are too few to tell a gain from "
+            f"chance ({FEWEST} are needed), so it is the Bures map."
+        )
     said = ", ".join(f"{name} {value:+.3g}" for name, value in gains.items())
     return (
         "A learnt map is kept where it is nearer to held-out tokens of the target than the Bures map for certain: the "
@@ -91,16 +105,28 @@ def _why(made: Mapping[str, Any]) -> str:
     )
 
 
+def changed(before: Sequence[int], after: Sequence[int]) -> dict[str, float]:
+    """Two-sided p that partners are found as often after as before (McNemar): the same sequences, so that intervals
+    may overlap and yet one is better."""
+    return {str(k): sign_test(np.array(after) <= k, np.array(before) <= k) for k in RANKS}
+
+
+def _left_out(counts: Mapping[str, Mapping[str, int]]) -> str:
+    found = [f"{of['left_out']} of {part}" for part, of in counts.items() if of["left_out"]]
+    return f" Left out by lot, beyond max_tokens: {', '.join(found)}." if found else ""
+
+
 def _recalls(made: Mapping[str, Any]) -> list[str]:
     """Before and after the map that is kept, beside chance."""
-    head = ["recall", "before (identity)", f"after ({made['default']})", "chance, 95 % interval"]
+    head = ["recall", "before (identity)", f"after ({made['default']})", "p of no change", "chance, 95 % interval"]
     rows = [_row(head), _row(["---"] * len(head))]
     for k, of in made["chance"].items():
         cells = []
         for name in ("identity", made["default"]):
             one = made["methods"][name]
             cells.append(f"{one['recall'][k]:.3f} {_interval(one['recall_interval'][k])}")
-        rows.append(_row([f"@{k}", *cells, f"{of['recall']:.3f} {_interval(of['interval'])}"]))
+        same = f"{made['recall_changed_p'][k]:.2g}"
+        rows.append(_row([f"@{k}", *cells, same, f"{of['recall']:.3f} {_interval(of['interval'])}"]))
     return rows
 
 

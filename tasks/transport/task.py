@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tasks.artifact import Artifact, new_artifact, work_folder
+from tasks.artifact import Artifact, external, new_artifact, work_folder
 from tasks.caching import cached_task
 from tasks.reporting import progress, show_markdown, show_table
 from tasks.transport.params import FitParams, Method, RandomPairsParams, SplitParams, TransportParams
@@ -33,14 +33,26 @@ def make_random_pairs(params: RandomPairsParams) -> Artifact:
     return out.sealed()
 
 
+def known_truth(path: Path, hidden_dim: int) -> Artifact:
+    """A user's truth.safetensors. Raises InputError, before anything is learnt, where it is none of these vectors."""
+    from tasks.transport.judge import read_truth
+
+    truth = external(path)
+    read_truth(path, hidden_dim)
+    return truth
+
+
 @cached_task("moments of both sides")
 def balance_sides(nl: Artifact, lean: Artifact, hidden_dim: int, params: SplitParams) -> Artifact:
     """The Bures map between the train parts of both sides: a folder that `load_map` reads."""
     from tasks.transport.gaussian import Balance, moments
+    from tasks.transport.judge import spread
     from tasks.transport.maps import BalancedMap, save_map
     from tasks.transport.tokens import read_pairs
 
-    train = read_pairs(nl.path, lean.path, hidden_dim, params, ["train"])["train"]
+    pairs = read_pairs(nl.path, lean.path, hidden_dim, params, ["train", "test"])
+    spread(pairs["test"].lean)
+    train = pairs["train"]
     balance = Balance.of(moments(train.nl), moments(train.lean))
     with new_artifact("transport", "bures") as out:
         save_map(out.path, BalancedMap(balance))
@@ -50,23 +62,20 @@ def balance_sides(nl: Artifact, lean: Artifact, hidden_dim: int, params: SplitPa
 
 @cached_task("learn {method}, {params.steps} steps")
 def learn_map(
-    method: str, nl: Artifact, lean: Artifact, bures: Artifact, hidden_dim: int, params: FitParams
+    method: Method, nl: Artifact, lean: Artifact, bures: Artifact, hidden_dim: int, params: FitParams
 ) -> Artifact:
     """A folder: map/ and snapshots.safetensors. A run that was killed goes on from its checkpoint."""
-    from typing import cast
-
     from tasks.runtime import torch_threads
     from tasks.transport.fit import learn, save_learnt
     from tasks.transport.maps import load_map
     from tasks.transport.tokens import read_pairs
 
-    name = cast(Method, method)
     balance = load_map(bures.path).balance
     train = read_pairs(nl.path, lean.path, hidden_dim, params, ["train"])["train"]
-    with torch_threads(1), progress(f"learn {name}") as show:  # one: as fast here, and the same weights after a kill
-        snapshots = learn(name, balance, train, params, work_folder("transport"), show)
+    with torch_threads(1), progress(f"learn {method}") as show:  # one: as fast here, and the same weights after a kill
+        snapshots = learn(method, balance, train, params, work_folder("transport"), show)
     with new_artifact("transport", "learnt") as out:
-        save_learnt(out.path, name, balance, params, snapshots)
+        save_learnt(out.path, method, balance, params, snapshots)
         out.holds(params.steps)
     return out.sealed()
 
@@ -106,14 +115,14 @@ def judge_maps(
 @cached_task("transport tokens")
 def transport(tokens: Artifact, model: Artifact) -> Artifact:
     """Every token vector through a map, in a stream: transported.parquet, in the form of the table that came."""
-    from tasks.token_vectors import Tokens, read_tokens, token_sizes, token_writer
+    from tasks.token_vectors import Tokens, read_tokens, token_dtype, token_sizes, token_writer
     from tasks.transport.maps import load_map
 
     move = load_map(model.path)
     rows, _, _ = token_sizes(tokens.path)
     done = 0
     with new_artifact("transport", "transported.parquet") as out, progress(f"transport {rows} sequences") as show:
-        with token_writer(out.path, move.dim) as write:
+        with token_writer(out.path, move.dim, token_dtype(tokens.path)) as write:
             for group in read_tokens(tokens.path, move.dim):
                 write(Tokens(group.ids, group.lengths, move(group.vectors)))
                 done += len(group.ids)

@@ -17,6 +17,8 @@ Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 FEWEST = 8
 """Sequences."""
+MOST = 3000
+"""Held-out tokens of a side whose distances are measured, all with all."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,18 @@ class Pairs:
     lengths: NDArray[np.int64]
     nl: Floats
     lean: Floats
+    left_out: int = 0
+    """Sequences of this part beyond `max_tokens`."""
 
     @property
     def groups(self) -> list[NDArray[np.int64]]:
         """The rows of each sequence."""
         ends = np.cumsum(self.lengths)
         return [np.arange(end - length, end) for end, length in zip(ends, self.lengths, strict=True)]
+
+    def leading(self, most: int) -> list[NDArray[np.int64]]:
+        """The rows of each of the first sequences: as many as hold `most`; at least two, each cut there."""
+        return [rows[:most] for rows in self.groups[: _fitting(self.lengths, most)]]
 
 
 def read_pairs(
@@ -44,21 +52,29 @@ def read_pairs(
     """
     sizes, others = (_sizes(path, dim) for path in (nl, lean))
     _require_matching(sizes, others, nl, lean)
-    parts = {part: ids for part, ids in split(sizes, params).items() if part in wanted}
+    whole = {part: ids for part, ids in split(sizes, params).items() if part in wanted}
+    parts = {
+        part: ids[: _fitting(np.array([sizes[name] for name in ids]), params.max_tokens)] for part, ids in whole.items()
+    }
     of_nl, of_lean = (_gather(path, parts, sizes, dim) for path in (nl, lean))
     return {
-        part: Pairs(ids, np.array([sizes[name] for name in ids]), of_nl[part], of_lean[part])
+        part: Pairs(
+            ids,
+            np.array([sizes[name] for name in ids]),
+            of_nl[part],
+            of_lean[part],
+            left_out=len(whole[part]) - len(ids),
+        )
         for part, ids in parts.items()
     }
 
 
 def split(sizes: dict[str, int], params: SplitParams) -> dict[Part, list[str]]:
-    """Ids by part, each whole part drawn by lot and then cut to `max_tokens`. sizes: tokens by id."""
+    """Ids by part, drawn by lot. sizes: tokens by id."""
     drawn = [sorted(sizes)[at] for at in np.random.default_rng(params.seed).permutation(len(sizes))]
     tests = max(2, round(params.test_share * len(drawn)))
     judged = tests + max(2, round(params.validation_share * len(drawn)))
-    parts: dict[Part, list[str]] = {"test": drawn[:tests], "validation": drawn[tests:judged], "train": drawn[judged:]}
-    return {part: _at_most(parts[part], sizes, params.max_tokens) for part in PARTS}
+    return {"train": drawn[judged:], "validation": drawn[tests:judged], "test": drawn[:tests]}
 
 
 def _sizes(path: Path, dim: int) -> dict[str, int]:
@@ -87,9 +103,9 @@ def _require_matching(sizes: dict[str, int], others: dict[str, int], nl: Path, l
         raise InputError(f"{nl} holds {len(sizes)} sequences; a map that is also tested needs {FEWEST} at least.")
 
 
-def _at_most(ids: list[str], sizes: dict[str, int], most: int) -> list[str]:
-    fitting = int((np.cumsum([sizes[name] for name in ids]) <= most).sum())
-    return ids[: max(2, fitting)]
+def _fitting(lengths: NDArray[np.int64], most: int) -> int:
+    """Sequences from the start that hold so many tokens together; at least two."""
+    return max(2, int((np.cumsum(lengths) <= most).sum()))
 
 
 def _gather(path: Path, parts: dict[Part, list[str]], sizes: dict[str, int], dim: int) -> dict[Part, Floats]:

@@ -81,8 +81,9 @@ class Size:
     rate: float
 
     @classmethod
-    def of(cls, rank: int, batch: int, rate: float) -> "Size":
-        return cls(rank, max(2 * rank, 128), batch, rate)
+    def of(cls, rank: int, batch: int | None, rate: float) -> "Size":
+        """The sizes that go with a rank. batch: None is 8 for each coordinate, 256 at least."""
+        return cls(rank, max(2 * rank, 128), batch or max(8 * rank, 256), rate)
 
 
 def steps_budget(steps: int) -> Budget:
@@ -123,7 +124,7 @@ def train(
     Raises TrainingError where a loss is no longer finite.
     """
     state = _begun(name, size, seed)
-    identity = json.dumps([name, vars(size), seed, len(source), len(target)])
+    identity = json.dumps([name, vars(size), seed, *(float(side.double().sum()) for side in (source, target))])
     if checkpoint:
         take_up(state, checkpoint, identity)
     begun, before, saved, told = time.process_time(), state.seconds, time.monotonic(), -1
@@ -147,6 +148,8 @@ def train(
             tell(state.step, {"dual": dual})
             told = int(share * TOLD)
         show(share)
+    if not all(bool(weight.isfinite().all()) for weight in state.averages[0]):
+        raise TrainingError(f"{name}: the map's weights are not finite, so it would be of no use. Lower learning_rate.")
     return [*state.snapshots[: SNAPSHOTS - 1], _snapshot(state)]
 
 

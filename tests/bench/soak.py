@@ -175,7 +175,7 @@ def faults(log: str) -> Counter[str]:
     found: Counter[str] = Counter()
     for record in re.split(r"^(?=\d\d:\d\d:\d\d\.\d{3} \| )", log, flags=re.MULTILINE):
         lines = record.strip().splitlines()
-        if lines and not re.search(r"\| (INFO|DEBUG) ", lines[0]) and "|" in lines[0]:
+        if lines and "|" in lines[0] and (not re.search(r"\| (INFO|DEBUG) ", lines[0]) or "Traceback" in record):
             error = next((line for line in reversed(lines[1:]) if re.match(r"[\w.]+(Error|Exception)", line)), "")
             found[re.sub(r"[0-9a-f-]{36}|\d+", "…", f"{lines[0][15:]}  {error}")[:160]] += 1
     return found

@@ -73,7 +73,7 @@ def solve(folder: Path, seconds: float, seed: int) -> None:
 
     def trained(steps: int):  # type: ignore[no-untyped-def]
         """The potentials, and CPU seconds after the first two steps, which compile."""
-        schedule = optax.cosine_decay_schedule(RATE, steps // 2, 0.01)
+        schedule = optax.cosine_decay_schedule(RATE, steps, 0.01)
         begun = [0.0]
 
         def watch(step: int, _: object) -> None:

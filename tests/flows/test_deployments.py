@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 import httpx
 import pytest
@@ -27,7 +29,6 @@ from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
     FlowRunFilter,
-    FlowRunFilterId,
 )
 from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL, Settings
@@ -56,6 +57,22 @@ NESTED: dict[str, type[BaseModel]] = {
 
 SECRETS = {"HF_TOKEN": "hf_fGhIjKlMnOpQrStUv", "WANDB_API_KEY": "5ba9f1e2d3c4b5a69788", "SOME_SECRET": "nobody-knows"}
 BLOCK = "of-a-prefect-block"
+
+
+class AskedForAToken(BaseHTTPRequestHandler):
+    """A hub that lets nobody in."""
+
+    given: ClassVar[set[str]] = set()
+
+    def do_GET(self) -> None:
+        self.given.add(self.headers.get("Authorization", ""))
+        self.send_response(401)
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +181,13 @@ def test_up_again_starts_nothing_and_status_tells_what_runs(stack: Stack) -> Non
     stack.client.resume_deployment(demo.id)
     said = stack.call("status").stdout
     assert all(f"{name:8} runs as process {pid}" in said for name, pid in pids.items())
+    noted = stack.checkout / ".katflow/stack.json"
+    kept = noted.read_text()
+    for torn in ("", "{", '{"db": 1}'):
+        noted.write_text(torn)
+        assert "Traceback" not in stack.call("status").stderr
+        assert stack.up().returncode == 0
+    assert noted.read_text() == kept
     assert "Scheduled      nightly" in said
 
 
@@ -247,20 +271,25 @@ def test_a_run_that_was_killed_goes_on_by_itself_and_the_next_night_has_another_
     assert files(undisturbed / "made") == files(stack.checkout / "data/out/killed")
 
 
-def test_a_run_whose_worker_died_too_is_found_by_its_silence(stack: Stack) -> None:
+def test_a_run_whose_worker_died_too_is_found_by_its_silence_and_one_that_slept_completes_once(stack: Stack) -> None:
     run = stack.start("lambda-terms/nightly", examples=3_000_000, workers=1, out="data/out/silent")
-    wait(lambda: stack.kept())
-    process = stack.process(run)
+    slept = stack.start("lambda-terms/lambda-terms-demo", examples=1_000_000, workers=1, out="data/out/slept")
+    sleeper, process = stack.process(slept), stack.process(run)
+    wait(lambda: stack.now(slept).state_name == "Running" and stack.kept())
+    sleeper.suspend()
     died = time.monotonic()
     for pid in (stack.pid("worker"), process.pid):
         os.kill(pid, signal.SIGKILL)
     wait(lambda: (state := stack.now(run).state) and state.name == "AwaitingRetry")
     assert time.monotonic() - died < 180
+    wait(lambda: "Crashed" in [state.name for state in stack.client.read_flow_run_states(slept.id)])
+    sleeper.resume()
+    wait(lambda: stack.now(slept).state_name == "Completed")
     assert stack.up().returncode == 0
-    run = stack.finished(run)
-    assert run.state_name == "Completed", run.state
-    only = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
-    assert [found.state_name for found in stack.client.read_flow_runs(flow_run_filter=only)] == ["Completed"]
+    for one in (run, slept):
+        assert stack.finished(one).state_name == "Completed"
+        states = [state.name for state in stack.client.read_flow_run_states(one.id)]
+        assert states.count("Completed") == 1
 
 
 def test_a_run_that_died_before_it_began_is_repeated(stack: Stack) -> None:
@@ -275,14 +304,19 @@ def test_a_run_that_died_before_it_began_is_repeated(stack: Stack) -> None:
     assert stack.now(run).run_count == 1
 
 
-def test_a_run_that_never_begins_is_repeated_and_given_up(stack: Stack) -> None:
+def test_what_dies_whenever_it_is_to_begin_or_to_begin_again_is_given_up(stack: Stack) -> None:
     nightly = stack.client.read_deployment_by_name("lambda-terms/nightly")
-    run = stack.client.create_flow_run_from_deployment(nightly.id, job_variables={"command": "false"})
-    run = stack.finished(run)
-    assert run.state_name == "Failed"
-    assert "before it began: see the worker's log" in str(run.state and run.state.message)
-    states = [state.name for state in stack.client.read_flow_run_states(run.id)]
-    assert (states.count("AwaitingRetry"), states.count("Crashed")) == (RETRIES, RETRIES + 1)
+    once = stack.start("lambda-terms/lambda-terms-demo", examples=15_000_000, workers=1, out="data/out/once")
+    never = stack.client.create_flow_run_from_deployment(nightly.id, job_variables={"command": "false"})
+    wait(lambda: stack.now(once).state_name == "Running")
+    stack.client.update_flow_run(once.id, job_variables={"command": "false"})
+    stack.process(once).kill()
+    for run, begun in ((never, 0), (once, 1)):
+        run = stack.finished(run)
+        assert (run.state_name, run.run_count) == ("Failed", begun)
+        assert "repeated 3 times in vain: see the worker's log" in str(run.state and run.state.message)
+        states = [state.name for state in stack.client.read_flow_run_states(run.id)]
+        assert states.count("Crashed") == RETRIES + 1
 
 
 def test_beyond_this_machine_a_password_is_asked_for(tmp_path: Path) -> None:
@@ -309,7 +343,10 @@ def test_no_secret_of_environment_or_block_is_written_anywhere(stack: Stack) -> 
     """Runs knew them, one that failed at a hub too: not in manifests, logs, artifacts or the server's database."""
     Secret(value=BLOCK).save("token")
     params = {"pairs": {"sources": ["hf:no/such"]}, "until": "pairs", "out": "data/out/secret"}
-    env = {"FROM_BLOCK": "{{ prefect.blocks.secret.token }}"}
+    hub = HTTPServer(("127.0.0.1", 0), AskedForAToken)
+    threading.Thread(target=hub.serve_forever, daemon=True).start()
+    env = {"FROM_BLOCK": "{{ prefect.blocks.secret.token }}", "HF_HUB_OFFLINE": "0"}
+    env["HF_ENDPOINT"] = f"http://127.0.0.1:{hub.server_port}"
     demo = stack.client.read_deployment_by_name("kat/demo")
     run = stack.client.create_flow_run_from_deployment(
         demo.id, parameters={"params": params}, job_variables={"env": env}
@@ -318,6 +355,8 @@ def test_no_secret_of_environment_or_block_is_written_anywhere(stack: Stack) -> 
     assert {name: environ[name] for name in SECRETS} == SECRETS
     assert environ["FROM_BLOCK"] == BLOCK
     assert stack.finished(run).state_name == "Failed"
+    hub.shutdown()
+    assert f"Bearer {SECRETS['HF_TOKEN']}" in AskedForAToken.given
     kept = [path for folder in ("data", ".katflow") for path in (stack.checkout / folder).rglob("*") if path.is_file()]
     assert any(path.name.startswith("prefect.db") for path in kept)
     for path in kept:

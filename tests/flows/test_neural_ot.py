@@ -69,6 +69,9 @@ def test_what_is_promised_lies_there(made: Path) -> None:
     assert report["chance"]["1"]["recall"] == 1 / 8
     page = (out / "report.md").read_text()
     assert f"The map that is kept: **{report['default']}**" in page
+    assert json.loads((out / "map/config.json").read_text())["method"] == report["default"]
+    assert report["recall_changed_p"].keys() == {"1", "5", "10"}
+    assert all(0 <= p <= 1 for p in report["recall_changed_p"].values())
     assert all(f"| {name} |" in page for name in report["methods"])
 
 
@@ -117,7 +120,8 @@ def test_another_method_learns_only_itself(made: Path, monkeypatch: pytest.Monke
         ({"hiden_dim": 8}, "neural_ot.hiden_dim: Extra inputs are not permitted. Keys: "),
         ({"methods": ["enot", "enot"]}, "neural_ot.methods: methods names one twice"),
         ({"lean_embeddings": "nowhere.parquet"}, "nowhere.parquet does not exist"),
-        ({"truth": "config.yaml"}, "config.yaml cannot be read as safetensors"),
+        ({"truth": "config.yaml", "steps": 12}, "config.yaml cannot be read as safetensors"),
+        ({"truth": ""}, "neural_ot.truth: it is empty: give a file"),
         ({"lean_embeddings": "nan.parquet"}, "is not finite"),
         ({"lean_embeddings": "empty.parquet"}, "'row-3' has no token vectors"),
         ({"lean_embeddings": "other.parquet"}, "ids stand in one file only"),
@@ -130,11 +134,36 @@ def test_faults_end_with_one_message_and_nothing_half_written(
     monkeypatch.chdir(made)
     write_faulty(made)
     capsys.readouterr()
+    before = set(made.glob("data/transport/[!.]*/learnt"))
     assert here("--config", str(config(made, "faulty.yaml", **given)), "--out", "none") == 1
+    assert set(made.glob("data/transport/[!.]*/learnt")) == before  # it is said before anything is learnt
     told = capsys.readouterr().err
     assert told.count(said) == 1
     assert "Traceback" not in told
     assert not (made / "none").exists()
+
+
+def test_results_never_replace_what_they_are_made_from(
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(made)
+    moved = (made / "out/transported.parquet").read_bytes()
+    (made / "link.parquet").unlink(missing_ok=True)
+    (made / "link.parquet").symlink_to("out/transported.parquet")
+    again = str(config(made, "again.yaml", nl_embeddings="link.parquet"))
+    assert here("--config", again, "--out", "out") == 1
+    assert here("--apply", "out/map", "--in", "link.parquet", "--out-file", "out/../out/transported.parquet") == 1
+    assert capsys.readouterr().err.count("an input, which the result would replace") == 2
+    assert (made / "out/transported.parquet").read_bytes() == moved
+
+
+def test_vectors_of_one_number_are_mapped_too(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made)
+    random_pairs(RandomPairsFlowParams(num_samples=20, min_len=4, max_len=9, hidden_dim=1, output_dir="line"))
+    sides = {f"{side}_embeddings": f"line/{side}_embeddings_random.parquet" for side in ("nl", "lean")}
+    path = config(made, "line.yaml", **sides, hidden_dim=1, truth="line/truth.safetensors")
+    assert here("--config", str(path), "--out", "line/out") == 0
+    assert "are too few to tell a gain from chance" in (made / "line/out/report.md").read_text()
 
 
 def write_faulty(folder: Path) -> None:
@@ -154,7 +183,6 @@ def write_faulty(folder: Path) -> None:
         ([], "give --config FILE to learn a map, or --apply"),
         (["--apply", "map"], "applying a map needs --apply, --in and --out-file"),
         (["--config", "a.yaml", "--apply", "m", "--in", "a", "--out-file", "b"], "and no --config"),
-        (["--apply", "map", "--in", "a.parquet", "--out-file", "a.parquet"], "is the table that is read"),
         (["--confg", "a.yaml"], "--confg"),
     ],
 )

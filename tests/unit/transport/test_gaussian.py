@@ -85,6 +85,7 @@ def test_directions_without_variance_do_no_harm() -> None:
     x[:, 2] = 1.0
     moved = BalancedMap(Balance.of(moments(x), moments(2 * x)))(x)
     np.testing.assert_allclose(moved[:, :2], 2 * x[:, :2], atol=0.1)
+    np.testing.assert_allclose(moved[:, 2], 2.0, atol=1e-3)
 
 
 def test_vectors_without_a_covariance_are_refused() -> None:

@@ -1,15 +1,21 @@
 """What maps are judged by, on cases whose answer is known."""
 
+from pathlib import Path
+
 import numpy as np
+import ot
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from scipy.spatial.distance import cdist
 from scipy.stats import binom
 
-from tasks.transport.baselines import Affine, emd, identity, mean_shift, ridge
+from tasks.errors import InputError
+from tasks.transport.baselines import emd, identity, mean_shift, ridge
 from tasks.transport.distances import distances
-from tasks.transport.judge import chance
+from tasks.transport.judge import chance, plane, read_truth, spread
 from tasks.transport.measures import (
     better_fit,
     cosine,
@@ -97,6 +103,31 @@ def test_baselines_do_what_they_say() -> None:
     np.testing.assert_array_equal(identity(3)(x), x)
     np.testing.assert_allclose(mean_shift(x.mean(0), y.mean(0))(x).mean(0), y.mean(0), rtol=1e-4)
     np.testing.assert_allclose(ridge(x, y)(x), y, atol=0.05)
-    moved = emd(x, x + np.float32(3), 400, np.random.default_rng(0))
-    np.testing.assert_allclose(moved(x), x + 3, atol=1e-4)  # a shift is the optimal map of a sample to its shift
-    assert isinstance(identity(3), Affine)
+
+
+def test_exact_transport_moves_new_points_as_pot_does() -> None:
+    x, new = normal(150, 2), normal(80, 2)
+    y = np.sign(x) * x**2
+    peer = ot.da.EMDTransport(out_of_sample_map="ferradans").fit(Xs=x, Xt=y)
+    ours = emd(x, y, 150, np.random.default_rng(0))
+    np.testing.assert_allclose(ours(new), peer.transform(Xs=new), atol=1e-4)
+
+
+def test_what_is_not_a_number_finds_no_partner() -> None:
+    y = normal(5, 2)
+    moved = y.copy()
+    moved[0] = np.nan
+    assert partner_ranks(moved, y).tolist() == [5, 1, 1, 1, 1]
+
+
+def test_the_plane_of_one_coordinate_has_a_second_axis_of_zeros() -> None:
+    axes = plane(normal(20, 1), normal(20, 1))
+    np.testing.assert_allclose(np.abs(axes), [[1, 0]])
+
+
+def test_targets_that_are_alike_are_refused_and_bad_truths_too(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"All Lean tokens of the sequences that judge are alike"):
+        spread(np.ones((4, 3), dtype=np.float32))
+    save_file({"ot_matrix": torch.zeros(2, 2, dtype=torch.bfloat16)}, tmp_path / "bf16.safetensors")
+    with pytest.raises(InputError, match=r"bf16\.safetensors (cannot be read|holds no ot_matrix)"):
+        read_truth(tmp_path / "bf16.safetensors", 2)

@@ -43,10 +43,21 @@ def test_a_split_depends_on_ids_and_seed_alone() -> None:
     turned = dict(reversed(sizes.items()))
     assert split(sizes, SplitParams()) == split(turned, SplitParams())
     assert split(sizes, SplitParams()) != split(sizes, SplitParams(seed=1))
-    cut = split({name: 50 for name in IDS}, SplitParams(max_tokens=1000))
-    whole = split({name: 50 for name in IDS}, SplitParams())
-    assert len(cut["train"]) == 20
-    assert all(whole[part][: len(cut[part])] == cut[part] for part in PARTS)
+
+
+def test_sequences_beyond_the_most_tokens_are_left_out_and_counted(tmp_path: Path) -> None:
+    ids, lengths = [f"row-{number}" for number in range(40)], np.full(40, 10)
+    nl, lean = (table(tmp_path / f"{side}.parquet", ids, lengths) for side in ("nl", "lean"))
+    whole, cut = (read_pairs(nl, lean, 3, SplitParams(max_tokens=most)) for most in (100_000, 100))
+    assert {part: (len(of.ids), of.left_out) for part, of in cut.items()} == {
+        "train": (10, 18),
+        "validation": (4, 0),
+        "test": (8, 0),
+    }
+    assert all(whole[part].ids[: len(cut[part].ids)] == cut[part].ids for part in PARTS)
+    assert not any(of.left_out for of in whole.values())
+    assert [len(rows) for rows in whole["test"].leading(35)] == [10, 10, 10]
+    assert [len(rows) for rows in whole["test"].leading(5)] == [5, 5]
 
 
 @pytest.mark.parametrize(

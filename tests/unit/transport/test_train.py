@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,27 @@ import torch
 from tasks.errors import TrainingError
 from tasks.runtime import torch_threads
 from tasks.transport.checkpoint import save_state, take_up
-from tasks.transport.choose import chosen, gains
+from tasks.transport.choose import FEWEST, chosen, gains
+from tasks.transport.fit import learn
 from tasks.transport.gaussian import Balance, moments
 from tasks.transport.maps import BURES, BalancedMap
 from tasks.transport.measures import uvp
-from tasks.transport.params import Method
+from tasks.transport.params import FitParams, Method
 from tasks.transport.tokens import Pairs
-from tasks.transport.train import RECIPES, SNAPSHOTS, Size, _begun, build, steps_budget, train
+from tasks.transport.train import (
+    EMA,
+    LAST_RATE,
+    RECIPES,
+    SNAPSHOTS,
+    Size,
+    _average,
+    _begun,
+    _move,
+    _set_rate,
+    build,
+    steps_budget,
+    train,
+)
 from tests.references.known_maps import KnownPair, gaussian_pair, log_sum_exp_pair
 from tests.unit.transport import killed_map
 
@@ -81,6 +96,90 @@ def test_a_killed_training_ends_in_the_same_bits(name: Method, tmp_path: Path) -
     assert [one.step for one in resumed] == [one.step for one in calm]
     for one, other in zip(resumed, calm, strict=True):
         assert all(torch.equal(one.weights[at], other.weights[at]) for at in one.weights)
+
+
+def test_a_run_that_was_interrupted_goes_on_from_its_work_folder(tmp_path: Path) -> None:
+    pair = log_sum_exp_pair(3, 2000, 0)
+    tokens = Pairs([], np.ones(2000, dtype=np.int64), pair.x, pair.y)
+    balance, params = Balance.of(moments(pair.x), moments(pair.y)), FitParams(steps=20, batch=32)
+
+    def stop(share: float) -> None:
+        if share > 0.5:
+            raise KeyboardInterrupt
+
+    with torch_threads(1):
+        with pytest.raises(KeyboardInterrupt):
+            learn("enot", balance, tokens, params, tmp_path / "work", stop, every=0.0)
+        shares: list[float] = []
+        resumed = learn("enot", balance, tokens, params, tmp_path / "work", shares.append)
+        calm = learn("enot", balance, tokens, params, tmp_path / "calm", lambda share: None)
+    assert shares[0] > 0.5
+    assert all(torch.equal(resumed[-1].weights[name], calm[-1].weights[name]) for name in calm[-1].weights)
+
+
+@pytest.mark.parametrize("expectile", [0.0, 0.5])
+def test_a_step_moves_both_networks_along_the_written_losses(expectile: float) -> None:
+    size = Size(3, 8, 16, 0.02)
+    state = _begun("enot", size, 0)
+    drawn = torch.Generator().manual_seed(1)
+    for network in state.networks:
+        for weight in network.parameters():
+            weight.data.add_(0.3 * torch.randn(weight.shape, generator=drawn))
+    x, y = (torch.randn(16, 3, generator=drawn) for _ in range(2))
+    network, potential = state.networks
+    moved = autograd_map(network, x)
+    of_map = ((potential(moved)[0] - (x * moved).sum(1)).mean(), list(network.parameters()))
+    held = moved.detach()
+    at_held, at_y = potential(held)[0], potential(y)[0]
+    conjugate = (x * held).sum(1) - at_held
+    over = torch.relu((x * y).sum(1) - conjugate - at_y).square().mean()
+    of_potential = (at_y.mean() + conjugate.mean() + expectile * over, list(potential.parameters()))
+    wanted = [
+        torch.autograd.grad(loss, of, retain_graph=True, allow_unused=True) for loss, of in (of_map, of_potential)
+    ]
+    for optimizers in state.optimizers:
+        for optimizer in optimizers:
+            optimizer.step = lambda: None  # so that gradients stay as they came
+            optimizer.zero_grad = lambda: None
+    _move(replace(RECIPES["enot"], expectile=expectile), state, 0, 1, x, y, True)
+    seen = [[one.grad for one in net.parameters()] for net in state.networks]
+    for ours, true in zip(seen, wanted, strict=True):
+        for one, other in zip(ours, true, strict=True):
+            if other is not None:
+                torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def autograd_map(network: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """The gradient of the potential at x, by differentiating it."""
+    at = x.clone().requires_grad_(True)
+    (slope,) = torch.autograd.grad(network(at)[0].sum(), at, create_graph=True)
+    return slope
+
+
+def test_the_average_lags_and_the_rate_falls() -> None:
+    size = Size(3, 8, 16, 0.02)
+    state = _begun("enot", size, 0)
+    begun = state.averages[0][0].clone()
+    state.step = 10_000
+    next(state.networks[0].parameters()).data.add_(1.0)
+    _average(state)
+    torch.testing.assert_close(state.averages[0][0] - begun, torch.full_like(begun, 1 - EMA), rtol=1e-3, atol=1e-6)
+    rates = []
+    for share in (0.0, 0.5, 1.0):
+        _set_rate(state, share)
+        rates.append(state.optimizers[0][0].param_groups[0]["lr"])
+    np.testing.assert_allclose(rates, [0.02, 0.02 * (1 + LAST_RATE) / 2, 0.02 * LAST_RATE])
+
+
+def test_too_few_sequences_choose_nothing_and_the_most_gained_wins() -> None:
+    pair = gaussian_pair(3, 400, 0)
+    balance = Balance.of(moments(pair.x), moments(pair.y))
+    bures = BalancedMap(balance)
+    for sequences, told in ((FEWEST - 1, False), (FEWEST, True)):
+        held = Pairs([], np.full(sequences, 10), pair.x[: 10 * sequences], pair.y[: 10 * sequences])
+        assert bool(gains({"enot": bures}, bures, held, 0)) is told
+    assert chosen({}) == chosen({"enot": -0.1}) == BURES
+    assert chosen({"icnn": 0.1, "enot": 0.2, "mmr": -1.0}) == "enot"
 
 
 def test_checkpoints_of_others_and_torn_ones_are_left_alone(tmp_path: Path) -> None:
