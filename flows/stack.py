@@ -32,7 +32,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
-from prefect.states import Cancelled
+from prefect.states import Cancelled, State
 from pydantic import Field
 
 from flows import postgres
@@ -274,20 +274,19 @@ def _listens(host: str, port: int) -> bool:
 
 def _worker_is_heard(client: SyncPrefectClient, since: datetime) -> bool:
     """Whether a worker of the pool has told the server since then that it is there."""
-    answer = client.request("POST", "/work_pools/{name}/workers/filter", path_params={"name": POOL}, json={})
-    return any(datetime.fromisoformat(of["last_heartbeat_time"]) >= since for of in answer.json())
+    heard = [worker.last_heartbeat_time for worker in client.read_workers_for_work_pool(POOL)]
+    return any(at is not None and at >= since for at in heard)
 
 
 def _end_cancelled(client: SyncPrefectClient, folder: Path) -> None:
-    """End runs that were to be cancelled while no worker lived to do so: the next one leaves others' processes alone."""
+    """End what was to be cancelled while no worker lived to do so: the next one leaves others' processes alone."""
     left = runs_left(folder)
     cancelled = {"type": {"any_": [StateType.CANCELLING, StateType.CANCELLED]}}
     only = FlowRunFilter.model_validate({"id": {"any_": list(left)}, "state": cancelled})
+    ended: State[Any] = Cancelled(message="It was to be cancelled, and ended when a worker was started.")
     for run in client.read_flow_runs(flow_run_filter=only) if left else []:
         stop(*left[str(run.id)])
-        client.set_flow_run_state(
-            run.id, Cancelled(message="It was to be cancelled while no worker lived."), force=True
-        )
+        client.set_flow_run_state(run.id, ended, force=True)
 
 
 def _refuse_taken(host: str, port: int, flag: str) -> None:

@@ -108,7 +108,7 @@ def _why(made: Mapping[str, Any]) -> str:
 def changed(before: Sequence[int], after: Sequence[int]) -> dict[str, float]:
     """Two-sided p that partners are found as often after as before (McNemar): the same sequences, so that intervals
     may overlap and yet one is better."""
-    return {str(k): sign_test(np.array(after) <= k, np.array(before) <= k) for k in RANKS}
+    return {str(k): sign_test(*(np.less_equal(ranks, k).astype(float) for ranks in (after, before))) for k in RANKS}
 
 
 def _left_out(counts: Mapping[str, Mapping[str, int]]) -> str:

@@ -1,7 +1,6 @@
 """Automations that are applied again."""
 
 import json
-from itertools import permutations
 from uuid import uuid4
 
 import pytest
@@ -14,7 +13,8 @@ from flows.automations import AUTOMATIONS, _told
 def test_the_order_in_which_a_server_lists_events_changes_nothing(wanted: AutomationCore) -> None:
     """An automation that is brought up to date forgets whom it waits for: a run that fell silent is never found."""
     listed = json.loads(wanted.model_dump_json())
-    for expect in permutations(listed["trigger"]["expect"]):
+    events = sorted(listed["trigger"]["expect"])
+    for expect in (events, events[::-1], events[1:] + events[:1]):
         trigger = {**listed["trigger"], "id": str(uuid4()), "expect": expect}
         paused = {**listed, "id": uuid4(), "enabled": False, "trigger": trigger}
         assert _told(Automation.model_validate(paused)) == _told(wanted)
