@@ -6,7 +6,7 @@ SOURCES := pyproject.toml constraints.txt $(addprefix rust_ext/,Cargo.toml Cargo
 
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: setup demo test bench packages up down status prune audit sbom
+.PHONY: setup demo test test-on-a-stack test-all-else bench packages up down status prune audit sbom
 .DEFAULT_GOAL := demo
 
 setup: $(STAMP)
@@ -21,9 +21,18 @@ $(STAMP): $(SOURCES)
 demo: setup
 	$(BIN)/python -m flows.kat
 
+# Tests with a whole stack of their own wait much and compute little: beside the others they cost a third of the time.
+ON_A_STACK := tests/flows/test_deployments.py tests/flows/test_faults.py
+
 test: setup packages
 	cargo test --release --quiet --manifest-path rust_ext/Cargo.toml
-	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=line test-on-a-stack test-all-else
+
+test-on-a-stack:
+	$(BIN)/python -m pytest $(ON_A_STACK)
+
+test-all-else:
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(ON_A_STACK))
 
 # What tests drive besides: a browser, a database, a clock. Without them they are skipped (in CI a skip is a failure).
 PACKAGES := chromium postgresql faketime
