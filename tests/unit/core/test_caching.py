@@ -1,10 +1,12 @@
 """What a cached task does again, and what it does not: with a real server, on a stage written for the test."""
 
+import ast
 import gc
 import importlib
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +19,7 @@ from prefect import flow
 import tasks
 from tasks import caching
 from tasks.artifact import Artifact, external, new_artifact
-from tasks.caching import ArtifactSerializer, cached_task, identity
+from tasks.caching import ArtifactSerializer, _parsed, cached_task, identity
 from tasks.errors import ArtifactError, InputError, KatflowError, TrainingError
 from tasks.params import HOW, Params
 
@@ -270,3 +272,42 @@ def test_looking_for_results_loads_no_library_that_only_making_them_needs() -> N
     )
     found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert found.stdout.split() == []
+
+
+def test_sources_are_read_while_other_threads_parse_too() -> None:
+    """Python 3.11's parser fails then, now and then: here until it has, or a bound where it does not (from 3.12 on)."""
+    texts = [path.read_text() for path in Path(tasks.__file__).parent.rglob("*.py")]
+    ended, interval, threshold = threading.Event(), sys.getswitchinterval(), gc.get_threshold()
+
+    def parses() -> bool:
+        """Whether all went well."""
+        try:
+            return all(ast.parse(text) for text in texts)
+        except SystemError:
+            return False
+
+    def hammer() -> None:
+        while not ended.is_set():
+            parses()
+
+    def switch(*_: object) -> None:
+        """Python code amid the parser's own, at which threads take turns."""
+
+    others = [threading.Thread(target=hammer) for _ in range(2)]
+    gc.callbacks.append(switch)
+    try:
+        sys.setswitchinterval(1e-6)
+        gc.set_threshold(3, 2, 2)
+        for thread in others:
+            thread.start()
+        for _ in range(15):
+            assert all(_parsed(text) for text in texts)
+            if not parses():
+                break
+    finally:
+        ended.set()
+        gc.callbacks.remove(switch)
+        gc.set_threshold(*threshold)
+        sys.setswitchinterval(interval)
+        for thread in others:
+            thread.join()
