@@ -283,8 +283,7 @@ def test_a_run_whose_worker_died_too_is_found_by_its_silence_and_one_that_slept_
     wait(lambda: (state := stack.now(run).state) and state.name == "AwaitingRetry")
     assert time.monotonic() - died < 180
     wait(lambda: "Crashed" in [state.name for state in stack.client.read_flow_run_states(slept.id)])
-    sleeper.resume()
-    wait(lambda: stack.now(slept).state_name == "Completed")
+    sleeper.resume()  # Prefect ends it where it asks next: it has been called dead
     assert stack.up().returncode == 0
     for one in (run, slept):
         assert stack.finished(one).state_name == "Completed"
