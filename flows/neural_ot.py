@@ -25,8 +25,8 @@ def neural_ot(params: NeuralOtParams) -> dict[str, Path]:
     require_allowed(config)
     require_no_input(params.out / MOVED, config.nl_embeddings, config.lean_embeddings)
     nl, lean, dim = external(config.nl_embeddings), external(config.lean_embeddings), config.hidden_dim
-    truth = known_truth(config.truth, dim) if config.truth else None
     bures = balance_sides(nl, lean, dim, config.split)
+    truth = known_truth(config.truth, dim) if config.truth else None
     learnt = [learn_map(method, nl, lean, bures, dim, config.fit) for method in config.methods]
     judged = judge_maps(nl, lean, bures, learnt, truth, dim, config.transport)
     moved = transport(nl, judged.part("map"))
