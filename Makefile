@@ -6,7 +6,7 @@ SOURCES := pyproject.toml constraints.txt $(addprefix rust_ext/,Cargo.toml Cargo
 
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo)
 
-.PHONY: setup demo test test-on-a-stack test-all-else bench packages up down status prune audit sbom
+.PHONY: setup demo test test-on-a-stack test-all-else bench packages up down status serve prune audit sbom
 .DEFAULT_GOAL := demo
 
 setup: $(STAMP)
@@ -51,6 +51,10 @@ up: setup
 
 down status:
 	@$(BIN)/python -m flows.stack $@
+
+# The map of documents as a page, with text for any click: make serve [MODEL=data/out/text_map] [PORT=4202]
+serve: setup
+	$(BIN)/python -m tasks.text_map.serve $(if $(MODEL),--model '$(MODEL)') $(if $(PORT),--port $(PORT))
 
 # What data/ holds and what of it can go: make prune [DAYS=30] [DELETE=1]
 prune: setup

@@ -16,6 +16,14 @@ from tasks.prompt_map.params import MapParams
 from tasks.reward.params import RewardParams
 from tasks.sft.params import SftParams
 from tasks.terms.params import RunParams, TermsParams
+from tasks.text_map.params import (
+    Backend,
+    DocumentsParams,
+    GenerationParams,
+    PlacingParams,
+    Text,
+    WritingParams,
+)
 from tasks.transport.params import RandomPairsParams
 
 Stage = Literal["terms", "pairs", "prompts", "sft", "embed", "density", "reward", "policy", "diversity", "map"]
@@ -267,6 +275,75 @@ class NeuralOtParams(Params):
         if not any(applied) and self.config is None:
             raise ValueError("give --config FILE to learn a map, or --apply MODEL --in FILE --out-file FILE to use one")
         return self
+
+
+class TextMapParams(Params):
+    """Documents in; a map of them both ways and a writer of texts for its points out."""
+
+    prepare: Path | None = Field(
+        None,
+        description="instead: Parquet of papers (document_id, title, content, authors), of which the three files that "
+        "--data-dir takes are made in --out",
+    )
+    limit: int | None = Field(None, ge=10, description="documents at most, drawn by seed; not with --data-dir")
+    out: Path = Field(Path("data/out/documents"), description="with --prepare: folder for the three files")
+    data_dir: Path | None = Field(
+        None,
+        description="folder with all_embeddings, all_metadata and coordinates, .json or .parquet; default: documents "
+        "that tell of λ-terms",
+    )
+    output_dir: Path = Field(Path("data/out/text_map"), description="folder for models, metrics and report")
+    encoder: str = Field("minilm", min_length=1, description="what made the embeddings: minilm, or a model by name")
+    umap_epochs: int = Field(100, ge=1, description="passes over the documents, of each network of the map")
+    vec2text_epochs: int = Field(3, ge=1, description="passes over the texts, of the writer")
+    batch_size: int = Field(32, ge=2, description="documents or texts a step")
+    skip_umap: bool = Field(False, description="learn no map")
+    skip_vec2text: bool = Field(False, description="learn no writer")
+    text: Text = Field("title", description="what is written: title or content")
+    backend: Backend = Field(
+        "small",
+        description="small: a few million parameters from scratch; hf: --vec2text-model; retrieve_edit: no network, "
+        "the nearest texts with words exchanged",
+    )
+    vec2text_model: str | None = Field(
+        None, description="with backend hf: folder or name of a causal or encoder-decoder language model"
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of the draw, the layout, the split and all training")
+    terms: TermsParams = TermsParams(rows=4000, max_size=24, size_limit=48, max_depth=16)
+    generation: GenerationParams = GenerationParams()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.backend == "hf") != (self.vec2text_model is not None):
+            raise ValueError("backend hf and vec2text-model go together: give both, or neither")
+        if self.skip_umap and self.skip_vec2text:
+            raise ValueError("skip-umap and skip-vec2text leave nothing to do: give one at most")
+        if self.limit is not None and self.prepare is None and self.data_dir is not None:
+            raise ValueError("limit is not of --data-dir: a folder is read whole")
+        return self
+
+    @property
+    def documents(self) -> DocumentsParams:
+        return DocumentsParams(limit=self.limit, seed=self.seed)
+
+    @property
+    def placing(self) -> PlacingParams:
+        return PlacingParams(epochs=self.umap_epochs, batch_size=self.batch_size, seed=self.seed)
+
+    @property
+    def writing(self) -> WritingParams:
+        return WritingParams(
+            backend=self.backend,
+            text=self.text,
+            epochs=self.vec2text_epochs,
+            batch_size=self.batch_size,
+            max_length=self.generation.max_length,
+            seed=self.seed,
+        )
+
+    @property
+    def embed(self) -> EmbedParams:
+        return EmbedParams(encoder=self.encoder)
 
 
 class PromptMapParams(MapParams):

@@ -5,7 +5,9 @@ from typing import Any
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
@@ -23,6 +25,15 @@ logging.disable_progress_bar()
 def load_causal_lm(folder: Path) -> PreTrainedModel:
     """A causal language model in float32. Raises InputError where the folder holds none in safetensors."""
     return _load(AutoModelForCausalLM, folder)
+
+
+def load_language_model(folder: Path) -> PreTrainedModel:
+    """A causal or encoder-decoder language model in float32, whichever the folder's config names."""
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # transformers raises many kinds for a damaged folder
+        raise InputError(f"{folder} holds no model that loads ({first_line(error)}). Save it again.") from error
+    return _load(AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM, folder)
 
 
 def load_reward_model(folder: Path, **config: Any) -> PreTrainedModel:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.prompt_map.clusters import find_clusters
+from tasks.clusters import find_clusters
 from tasks.prompt_map.layout import layout, placed_between
 from tasks.prompt_map.neighbours import nearest_others
 from tasks.prompt_map.page import counts_sentence, map_page, page_data

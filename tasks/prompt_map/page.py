@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.prompt_map.clusters import Clusters
+from tasks.clusters import Clusters
 from tasks.prompt_map.columns import pack, quantised
 from tasks.prompt_map.points import LONGEST_ON_PAGE
 

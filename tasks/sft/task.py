@@ -23,7 +23,7 @@ def train_sft_model(pairs: Artifact, start: Artifact | None, params: SftParams) 
 
     from tasks.models import load_causal_lm, load_tokenizer, save_model
     from tasks.runtime import device, torch_threads
-    from tasks.sft.scratch import small_llama, train_tokenizer
+    from tasks.scratch import small_llama, train_tokenizer
     from tasks.sft.train import short_enough, train_sft
     from tasks.tables import PAIRS, read_table
 

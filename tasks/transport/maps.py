@@ -1,23 +1,23 @@
 """A map from one side to the other: what it does, and how it is kept in a folder, config.json and model.safetensors."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
+from tasks.checkpoints import under
 from tasks.errors import InputError
+from tasks.model_folders import first_line
+from tasks.sealed_folders import load_folder, save_folder
 from tasks.tables import Floats
 from tasks.transport.gaussian import Balance
 from tasks.transport.params import Method
 from tasks.transport.train import RECIPES, Size, build
 
-FORMAT = "katflow-transport-1"
+FORMAT = "katflow-transport-2"
+MODEL, NETWORK = "model.safetensors", "network."
 BLOCK = 4096
 BURES = "bures"
 
@@ -66,45 +66,30 @@ class BalancedMap:
 
 
 def save_map(folder: Path, made: BalancedMap) -> None:
-    """Write config.json, with the weights' hash, and model.safetensors."""
-    folder.mkdir(parents=True)
+    """Write config.json and model.safetensors."""
     tensors = {name: torch.from_numpy(np.ascontiguousarray(of)) for name, of in vars(made.balance).items()}
-    tensors |= {f"network.{name}": of.contiguous() for name, of in (made.weights or {}).items()}
-    save_file(tensors, folder / "model.safetensors")
+    tensors |= {f"{NETWORK}{name}": of for name, of in (made.weights or {}).items()}
     config = {
-        "format": FORMAT,
         "method": made.name or BURES,
         "hidden_dim": made.dim,
         "size": vars(made.size) if made.size else None,
-        "sha256": _sha256(folder / "model.safetensors"),
     }
-    (folder / "config.json").write_text(json.dumps(config, indent=1))
+    save_folder(folder, FORMAT, config, {MODEL: tensors})
 
 
 def load_map(folder: Path) -> BalancedMap:
     """Read a map. Raises InputError where files are missing, damaged, or not of one map."""
+    config, weights = load_folder(folder, FORMAT)
     try:
-        config = json.loads((folder / "config.json").read_text())
-        if config.get("format") != FORMAT:
-            raise InputError(f"{folder} is of format {config.get('format')!r}, not {FORMAT}: give a map of neural_ot.")
-        if _sha256(folder / "model.safetensors") != config["sha256"]:
-            raise InputError(
-                f"{folder}/model.safetensors is not what config.json vouches for, so its map could be anything. Copy "
-                "the whole folder again, or train it again."
-            )
-        return _map(config, load_file(folder / "model.safetensors"))
-    except InputError:
-        raise
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        return _map(config, weights[MODEL])
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(
-            f"{folder} holds no map of neural_ot that loads ({str(error).splitlines()[0]}). Give the folder map/ of a "
-            "run, whole."
+            f"{folder} holds no map of neural_ot that loads ({first_line(error)}). Give the folder map/ of a run."
         ) from None
 
 
 def _map(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> BalancedMap:
-    network = {name.removeprefix("network."): of for name, of in tensors.items() if name.startswith("network.")}
-    balance = Balance(**{name: of.numpy() for name, of in tensors.items() if not name.startswith("network.")})
+    balance = Balance(**{name: of.numpy() for name, of in tensors.items() if not name.startswith(NETWORK)})
     dimension = config["hidden_dim"]
     if any(of.shape != (dimension,) * of.ndim for of in vars(balance).values()):
         raise ValueError("the moments' shapes are not of hidden_dim")
@@ -112,11 +97,6 @@ def _map(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> BalancedMa
         return BalancedMap(balance)
     if config["method"] not in RECIPES:
         raise ValueError(f"no method {config['method']}")
-    made = BalancedMap(balance, config["method"], Size(**config["size"]), network)
+    made = BalancedMap(balance, config["method"], Size(**config["size"]), under(tensors, NETWORK))
     made._network()
     return made
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,6 +8,7 @@ from tests.bench import (
     novelty,
     operation,
     prompt_map,
+    text_map,
     token_vectors,
     training,
     transport,
@@ -18,6 +19,7 @@ if __name__ == "__main__":
     embed.main()
     density.main()
     prompt_map.main()
+    text_map.main()
     token_vectors.main()
     transport.main()
     training.main()

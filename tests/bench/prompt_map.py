@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from plotly.offline import get_plotlyjs
 from sklearn.manifold import trustworthiness
 
-from tasks.prompt_map.clusters import Clusters, find_clusters
+from tasks.clusters import Clusters, find_clusters
 from tasks.prompt_map.layout import layout, placed_between
 from tasks.prompt_map.page import counts_sentence, map_page, page_data
 from tasks.prompt_map.points import map_points, placed

@@ -34,7 +34,7 @@ from tasks.policy.rewards import Seen, checker_reward, model_reward
 from tasks.policy.train import train_grpo
 from tasks.reward.train import train_reward
 from tasks.rewards import verdicts
-from tasks.sft.scratch import small_llama, train_tokenizer
+from tasks.scratch import small_llama, train_tokenizer
 from tasks.sft.train import train_sft
 
 STEPS, WARM_UP, ROUNDS = 14, 4, 6

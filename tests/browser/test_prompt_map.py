@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tasks.clusters import find_clusters
 from tasks.density.weights import effective_size, inverse_density_weights
-from tasks.prompt_map.clusters import find_clusters
 from tasks.prompt_map.neighbours import nearest_others
 from tasks.prompt_map.page import counts_sentence, inlined, map_page, page_data
 from tasks.prompt_map.points import map_points, placed

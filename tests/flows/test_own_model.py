@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from flows.experiment import experiment
 from flows.params import ExperimentParams
-from tasks.sft.scratch import train_tokenizer
+from tasks.scratch import train_tokenizer
 from tests.flows.test_kat import TINY
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

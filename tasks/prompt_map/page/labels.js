@@ -5,8 +5,8 @@ const GAP = 6;
 
 /** Names of clusters at their middles; of those that would overlap the larger cluster's is shown. */
 export class Labels {
-  constructor(layer, clusters) {
-    this.labels = clusters.slice(0, MOST).map((keywords) => element("span", {}, foreign(visible(keywords.join(" · ")))));
+  constructor(layer, clusters, most = MOST) {
+    this.labels = clusters.slice(0, most).map((keywords) => element("span", {}, foreign(visible(keywords.join(" · ")))));
     layer.replaceChildren(...this.labels);
   }
 

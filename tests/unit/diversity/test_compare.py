@@ -21,7 +21,7 @@ from tasks.diversity.report import answer, training_verdict, write_report
 from tasks.errors import InputError
 from tasks.policy.params import Arm
 from tasks.rewards import RewardMix
-from tasks.sft.scratch import train_tokenizer
+from tasks.scratch import train_tokenizer
 
 TOKENIZER = train_tokenizer(["a prompt", "normal form"] * 9, 300)
 RIGHT = ["\\.\\.0", "\\.\\.1"]  # closed normal forms of three nodes

@@ -8,7 +8,7 @@ from transformers import LlamaForCausalLM
 from tasks.diversity.divergence import divergences
 from tasks.prompting import prompt_ids
 from tasks.sampling import sample_completions
-from tasks.sft.scratch import small_llama, train_tokenizer
+from tasks.scratch import small_llama, train_tokenizer
 
 TOKENIZER = train_tokenizer(["a prompt", "normal form"] * 9, 300)
 

@@ -8,7 +8,7 @@ import torch
 
 from tasks.diversity.vectors import answer_vectors
 from tasks.models import load_causal_lm, load_tokenizer, save_model
-from tasks.sft.scratch import small_llama, train_tokenizer
+from tasks.scratch import small_llama, train_tokenizer
 
 SAID = ["red fox", "red", "", "a lazy dog"]
 BASE = ["red fox", "blue dog", "blue dog jumps"]

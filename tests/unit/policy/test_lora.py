@@ -11,7 +11,7 @@ from tasks.models import load_causal_lm, load_tokenizer, save_model
 from tasks.policy.params import PolicyParams
 from tasks.policy.rewards import Seen
 from tasks.policy.train import train_grpo
-from tasks.sft.scratch import small_llama, train_tokenizer
+from tasks.scratch import small_llama, train_tokenizer
 
 PROMPTS = [f"say {i}" for i in range(8)]
 

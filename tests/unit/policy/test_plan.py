@@ -19,7 +19,7 @@ from tasks.policy.plan import arm_weights, count_table, draw_schedule, trainable
 from tasks.policy.rewards import Seen, checker_reward, model_reward, read_seen, zero_variance_groups
 from tasks.rewards import RewardMix
 from tasks.scoring import score_answers
-from tasks.sft.scratch import small_llama, train_tokenizer
+from tasks.scratch import small_llama, train_tokenizer
 
 TOKENIZER = train_tokenizer(["a prompt", "normal form"] * 9, 300)
 PARAMS = PolicyParams(max_steps=50, batch=8, generations=4)

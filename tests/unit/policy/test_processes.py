@@ -24,7 +24,7 @@ from tasks.policy.launch import environment, free_place, train_in_processes
 from tasks.policy.params import PolicyParams
 from tasks.policy.rewards import read_seen
 from tasks.runtime import torch_threads
-from tasks.sft.scratch import small_llama, train_tokenizer
+from tasks.scratch import small_llama, train_tokenizer
 
 ROOT = Path(__file__).parents[3]
 TASK = """

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.artifact import external
+from tasks.clusters import by_size, c_tf_idf, find_clusters, most_telling, words_of
 from tasks.errors import InputError
-from tasks.prompt_map.clusters import by_size, c_tf_idf, find_clusters, most_telling, words_of
 from tasks.prompt_map.columns import pack, quantised, unpack
 from tasks.prompt_map.draw import draw
 from tasks.prompt_map.layout import into_cube, layout, placed_between

@@ -12,7 +12,7 @@ from tasks.policy.rewards import model_reward
 from tasks.prompting import answered_ids, as_answer, as_prompt, prompt_ids
 from tasks.rewards import RewardMix
 from tasks.scoring import score_answers
-from tasks.sft.scratch import small_llama, train_tokenizer
+from tasks.scratch import small_llama, train_tokenizer
 from tasks.training import device_arguments
 
 TEMPLATE = (

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.sft.scratch import small_llama, train_tokenizer
+from tasks.scratch import small_llama, train_tokenizer
 
 TEXTS = [r"next step of (\.\.10)(\.0)", r"\.\.0", "normal form", "a closed term of size 12 with 3 redexes"] * 20
 TOKENIZER = train_tokenizer(TEXTS, 400)

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.errors import TrainingError
-from tasks.sft.scratch import small_llama, train_tokenizer
+from tasks.scratch import small_llama, train_tokenizer
 from tasks.sft.train import short_enough, token_lengths
 
 TOKENIZER = train_tokenizer(["word"] * 9, 300)

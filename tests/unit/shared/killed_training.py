@@ -22,8 +22,8 @@ from tasks.policy.train import train_grpo
 from tasks.reward.params import RewardParams
 from tasks.reward.train import train_reward
 from tasks.runtime import rank
+from tasks.scratch import small_llama, train_tokenizer
 from tasks.sft.params import SftParams
-from tasks.sft.scratch import small_llama, train_tokenizer
 from tasks.sft.train import train_sft
 
 STEPS = 6

@@ -8,7 +8,7 @@ from transformers import GenerationConfig, LlamaForSequenceClassification
 from tasks.prompting import prompt_ids
 from tasks.sampling import sample_completions
 from tasks.scoring import score_answers, score_tokens
-from tasks.sft.scratch import small_llama, train_tokenizer
+from tasks.scratch import small_llama, train_tokenizer
 
 TOKENIZER = train_tokenizer([r"next step of (\.\.10)(\.0)", "normal form"] * 9, 300)
 MODEL = small_llama(TOKENIZER, hidden=16, layers=2, heads=2, positions=64, seed=0)

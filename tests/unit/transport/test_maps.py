@@ -70,12 +70,12 @@ def with_config(**changed: object) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (truncated, "is not what config.json vouches for"),
-        (flipped, "is not what config.json vouches for"),
-        (pickled, "is not what config.json vouches for"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "holds no map"),
-        (lambda folder: (folder / "config.json").unlink(), "holds no map"),
-        (lambda folder: (folder / "config.json").write_text("[]"), "holds no map"),
+        (truncated, "is not what config.json"),
+        (flipped, "is not what config.json"),
+        (pickled, "is not what config.json"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "holds no katflow-transport"),
+        (lambda folder: (folder / "config.json").unlink(), "holds no katflow-transport"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "holds no katflow-transport"),
         (with_config(format="other"), "is of format 'other'"),
         (with_config(method="unknown"), "no method unknown"),
         (with_config(hidden_dim=7), "shapes are not of hidden_dim"),
@@ -93,7 +93,8 @@ def test_a_pickle_is_refused_though_its_hash_is_right(tmp_path: Path) -> None:
     save_map(tmp_path / "map", learnt("enot"))
     shutil.copytree(tmp_path / "map", tmp_path / "other")
     pickled(tmp_path / "other")
-    digest = hashlib.sha256((tmp_path / "other/model.safetensors").read_bytes()).hexdigest()
-    with_config(sha256=digest)(tmp_path / "other")
-    with pytest.raises(InputError, match="holds no map"):
+    content = (tmp_path / "other/model.safetensors").read_bytes()
+    vouched = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), "tensors": {}}
+    with_config(files={"model.safetensors": vouched})(tmp_path / "other")
+    with pytest.raises(InputError, match="holds no katflow-transport"):
         load_map(tmp_path / "other")
