@@ -23,6 +23,7 @@ from prefect.cli.deploy._models import (
     RawScheduleConfig,
     WorkPoolConfig,
 )
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterFlowRunId,
@@ -308,10 +309,13 @@ def test_what_dies_whenever_it_is_to_begin_or_to_begin_again_is_given_up(stack: 
     once = stack.start("lambda-terms/lambda-terms-demo", examples=15_000_000, workers=1, out="data/out/once")
     never = stack.client.create_flow_run_from_deployment(nightly.id, job_variables={"command": "false"})
     wait(lambda: stack.now(once).state_name == "Running")
-    stack.client.update_flow_run(once.id, job_variables={"command": "false"})
+    demo = stack.client.read_deployment_by_name("lambda-terms/lambda-terms-demo")
+    broken = {**demo.job_variables, "command": "false"}
+    stack.client.update_deployment(demo.id, DeploymentUpdate(job_variables=broken))
     stack.process(once).kill()
-    for run, begun in ((never, 0), (once, 1)):
-        run = stack.finished(run)
+    ended = [stack.finished(run) for run in (never, once)]
+    stack.client.update_deployment(demo.id, DeploymentUpdate(job_variables=demo.job_variables))
+    for run, begun in zip(ended, (0, 1), strict=True):
         assert (run.state_name, run.run_count) == ("Failed", begun)
         assert "repeated 3 times in vain: see the worker's log" in str(run.state and run.state.message)
         states = [state.name for state in stack.client.read_flow_run_states(run.id)]
