@@ -11,7 +11,7 @@ flow and worker killed before it began      the same run is repeated            
 flow dies whenever it is to begin, or       repeated three times, then Failed                   test_deployments
   again
 flow killed, another run takes its place    it waits and goes on, Completed                     place_was_taken
-worker killed                               the run makes on, Completed                         without_its_worker
+worker killed                               its run ends, and goes on with the next worker      without_its_worker
 worker killed, then cancelled               it ends when a worker is there again, Cancelled     cancelled_without
 flow asleep until it is called crashed      Completed once                                      test_deployments,
                                                                                                   unit/flows/test_deployed
@@ -319,12 +319,15 @@ def test_what_is_cancelled_ends_and_a_new_run_goes_on(stack: Stack, undisturbed:
     assert stack.manifest("terms")["figures"]["reused"] >= 1
 
 
-def test_a_run_makes_on_without_its_worker(stack: Stack, undisturbed: Undisturbed) -> None:
+def test_a_run_without_its_worker_ends_and_goes_on_with_the_next(stack: Stack, undisturbed: Undisturbed) -> None:
+    """Prefect's engine leaves when it is alone; one that was done before it noticed is Completed."""
     run = begun(stack, JOB)
+    kept, process = len(stack.kept()), stack.process(run)
     os.kill(stack.pid("worker"), signal.SIGKILL)
-    assert completed(stack, run) == undisturbed(JOB)
-    assert stack.now(run).run_count == 1
+    wait(lambda: not lives(process.pid))
     assert stack.up().returncode == 0
+    assert completed(stack, run) == undisturbed(JOB)
+    assert stack.now(run).run_count == 1 or stack.manifest("terms")["figures"]["reused"] >= kept
 
 
 def test_a_run_that_is_cancelled_without_a_worker_ends_with_the_next(stack: Stack) -> None:
