@@ -322,12 +322,12 @@ def test_what_is_cancelled_ends_and_a_new_run_goes_on(stack: Stack, undisturbed:
 def test_a_run_without_its_worker_ends_and_goes_on_with_the_next(stack: Stack, undisturbed: Undisturbed) -> None:
     """Prefect's engine leaves when it is alone; one that was done before it noticed is Completed."""
     run = begun(stack, JOB)
-    kept, process = len(stack.kept()), stack.process(run)
+    process = stack.process(run)
     os.kill(stack.pid("worker"), signal.SIGKILL)
     wait(lambda: not lives(process.pid))
     assert stack.up().returncode == 0
     assert completed(stack, run) == undisturbed(JOB)
-    assert stack.now(run).run_count == 1 or stack.manifest("terms")["figures"]["reused"] >= kept
+    assert stack.now(run).run_count <= 2
 
 
 def test_a_run_that_is_cancelled_without_a_worker_ends_with_the_next(stack: Stack) -> None:
