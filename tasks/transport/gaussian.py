@@ -57,20 +57,16 @@ def moments(x: Floats) -> Moments:
     return Moments(mean, (vectors * np.maximum(values, LEAST_EIGENVALUE * scale)) @ vectors.T)
 
 
-def bures_map(source: Moments, target: Moments) -> Doubles:
-    """A [D, D], symmetric and positive definite, with A Σx A = Σy."""
-    root, inverse = _roots(source.cov)
-    middle, _ = _roots(root @ target.cov @ root)
-    return _symmetric(inverse @ middle @ inverse)
-
-
 @dataclass(frozen=True)
 class Balance:
     """Coordinates u of the source and v of the target, in which means are 0, covariances equal and diagonal.
 
-    u = c M (x − mx), v = c M^{-T} (y − my) with M = Qᵀ A^{1/2}, Q of the eigenvectors of A^{1/2} Σx A^{1/2}, falling.
-    ⟨u, v⟩ = c² ⟨x − mx, y − my⟩, so a map is optimal between u and v just if it is between x and y; the identity is the
-    Gaussian solution. c makes the mean variance of a coordinate 1.
+    u = c M (x − mx), v = c M^{-T} (y − my) with MᵀM = A. ⟨u, v⟩ = c² ⟨x − mx, y − my⟩, so a map is optimal between u and
+    v just if it is between x and y; the identity is the Gaussian solution. c makes the mean variance of a coordinate 1.
+
+    With Cholesky's Σx = Lx Lxᵀ and Σy = Ly Lyᵀ and the singular values Lyᵀ Lx = V S Uᵀ, M = S^{-1/2} Vᵀ Lyᵀ and
+    M^{-T} = S^{-1/2} Uᵀ Lxᵀ give both covariance S (the balancing of Laub et al. 1987): no square root of a covariance
+    is taken, and no product of two, which would lose the small of widely spread variances.
     """
 
     source_mean: Doubles
@@ -82,10 +78,10 @@ class Balance:
 
     @classmethod
     def of(cls, source: Moments, target: Moments) -> "Balance":
-        root, inverse = _roots(bures_map(source, target))
-        values, q = np.linalg.eigh(_symmetric(root @ source.cov @ root))
-        q, c = q[:, ::-1], float(values.mean()) ** -0.5
-        return cls(source.mean, target.mean, c * q.T @ root, c * q.T @ inverse)
+        lower, other = np.linalg.cholesky(source.cov), np.linalg.cholesky(target.cov)
+        left, values, right = np.linalg.svd(other.T @ lower)
+        c, roots = float(values.mean()) ** -0.5, np.sqrt(values)[:, None]
+        return cls(source.mean, target.mean, c * left.T @ other.T / roots, c * right @ lower.T / roots)
 
     def source(self, x: Floats, rank: int | None = None) -> Floats:
         """[n, D] to balanced coordinates, all or the first ones, which vary most."""
@@ -107,13 +103,3 @@ def _mapped(x: Floats, mean: Doubles, matrix: Doubles) -> Floats:
         mapped[start : start + BLOCK] = (x[start : start + BLOCK] - mean) @ matrix.T
     return mapped
 
-
-def _roots(matrix: Doubles) -> tuple[Doubles, Doubles]:
-    """Of a positive definite matrix: the square root and its inverse."""
-    values, vectors = np.linalg.eigh(_symmetric(matrix))
-    root = np.sqrt(np.maximum(values, np.finfo(np.float64).tiny))
-    return (vectors * root) @ vectors.T, (vectors / root) @ vectors.T
-
-
-def _symmetric(matrix: Doubles) -> Doubles:
-    return (matrix + matrix.T) / 2

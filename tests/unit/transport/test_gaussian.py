@@ -9,7 +9,7 @@ from scipy.stats import ortho_group
 from sklearn.covariance import LedoitWolf
 
 from tasks.errors import InputError
-from tasks.transport.gaussian import Balance, Moments, bures_map, moments
+from tasks.transport.gaussian import Balance, Doubles, Moments, moments
 from tasks.transport.maps import BalancedMap
 from tasks.transport.measures import uvp
 from tests.references.known_maps import gaussian_pair
@@ -23,11 +23,16 @@ def random_moments(dim: int, seed: int) -> Moments:
     return Moments(rng.standard_normal(dim), (turn * values) @ turn.T)
 
 
+def bures_map(balance: Balance) -> Doubles:
+    """A = MᵀM; the product of both sides' matrices is c²."""
+    return balance.to_source.T @ balance.to_source / (balance.to_source.T @ balance.to_target)[0, 0]
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 12), st.integers(0, 2**20))
 def test_the_bures_map_is_positive_definite_and_takes_one_covariance_to_the_other(dim: int, seed: int) -> None:
     one, other = random_moments(dim, seed), random_moments(dim, seed + 1)
-    made = bures_map(one, other)
+    made = bures_map(Balance.of(one, other))
     np.testing.assert_allclose(made, made.T)
     assert np.linalg.eigvalsh(made).min() > 0
     np.testing.assert_allclose(made @ one.cov @ made, other.cov, rtol=1e-6, atol=1e-8 * np.trace(other.cov))
@@ -69,7 +74,14 @@ def test_the_map_of_two_gaussians_is_found_and_is_pots() -> None:
 def test_the_bures_map_of_given_moments_is_pots() -> None:
     one, other = random_moments(20, 5), random_moments(20, 6)
     theirs, _ = ot.gaussian.bures_wasserstein_mapping(one.mean, other.mean, one.cov, other.cov)
-    np.testing.assert_allclose(bures_map(one, other), theirs, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(bures_map(Balance.of(one, other)), theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_direction_that_dwarfs_the_others_does_not_drown_them() -> None:
+    turn = ortho_group.rvs(5, random_state=0)
+    cov = (turn * [1e4, 1.0, 1e-2, 1e-4, 1e-4]) @ turn.T  # an outlier direction, as hidden states have
+    made = bures_map(Balance.of(Moments(np.zeros(5), cov), Moments(np.zeros(5), 4 * cov)))
+    np.testing.assert_allclose(made, 2 * np.eye(5), atol=1e-6)
 
 
 @pytest.mark.parametrize(("n", "dim"), [(30, 50), (200, 20), (20_000, 5)])
