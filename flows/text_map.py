@@ -1,8 +1,9 @@
 """An invertible map of documents, and text for any point of it.
 
 papers (or λ-terms, told) → texts → embeddings → laid out ─┐
-documents of a folder ─────────────────────────────────────┴→ read ─┬→ learn places → judge ──────────┬→ report
-                                                                    └→ learn to write → judge texts ──┘
+documents of a folder ─────────────────────────────────────┴→ read ─┬→ learn places → judge ───────────────┬→ report
+                                                                    ├→ learn to write → judge texts ───────┤
+                                                                    └→ both ──────────→ judge texts of places
 """
 
 from pathlib import Path
@@ -18,6 +19,7 @@ from tasks.text_map.task import (
     choose_papers,
     describe_terms,
     judge_places,
+    judge_points,
     judge_texts,
     language_model,
     lay_out,
@@ -30,6 +32,7 @@ from tasks.text_map.task import (
 )
 
 Made = dict[str, Artifact]
+KEPT = ("documents", "parametric_umap", "vec2text", "embedder")
 
 
 @deployable("text-map", "text map")
@@ -40,13 +43,15 @@ def text_map(params: TextMapParams = TextMapParams()) -> dict[str, Path]:
         return publish_contents(prepared(params), params.out)
     require_writable(params.output_dir)
     documents = read_documents(external(params.data_dir) if params.data_dir else prepared(params))
-    placed = places(documents, params) if not params.skip_umap else {}
-    written = texts(documents, params) if not params.skip_vec2text else {}
-    judged = [made for name, made in {**placed, **written}.items() if name.startswith("judged")]
-    kept = {"documents": documents, **placed, **written}
-    published = {
-        name: publish(made, params.output_dir / name) for name, made in kept.items() if not name.startswith("judged")
-    }
+    made = {"documents": documents}
+    if not params.skip_umap:
+        made |= places(documents, params)
+    if not params.skip_vec2text:
+        made |= texts(documents, params)
+    if not params.skip_umap and not params.skip_vec2text:
+        made["judged_points"] = points(made, params)
+    judged = [of for name, of in made.items() if name.startswith("judged")]
+    published = {name: publish(made[name], params.output_dir / name) for name in KEPT if name in made}
     return published | publish_contents(report(judged, params.generation), params.output_dir)
 
 
@@ -76,7 +81,20 @@ def texts(documents: Artifact, params: TextMapParams) -> Made:
     model = language_model(params.vec2text_model) if params.vec2text_model else None
     writer = learn_to_write(documents, vectors, embedder, params.encoder, model, params.writing)
     judged = judge_texts(documents, vectors, embedder, writer, params.writing, params.generation)
-    return {"vec2text": writer, "embedder": embedder, "judged_texts": judged}
+    return {"vec2text": writer, "embedder": embedder, "vectors": vectors, "judged_texts": judged}
+
+
+def points(made: Made, params: TextMapParams) -> Artifact:
+    """What is written of held-out documents' places alone."""
+    return judge_points(
+        made["documents"],
+        made["vectors"],
+        made["embedder"],
+        made["vec2text"],
+        made["parametric_umap"],
+        params.writing,
+        params.generation,
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from statistics import median
 
 import torch
+from threadpoolctl import threadpool_limits
 
 TRIALS = 5
 PRODUCTS = 5
@@ -55,6 +56,17 @@ def torch_threads(count: int | None = None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread, in torch and in what NumPy and SciPy call.
+
+    The same bits whatever the machine; and OpenBLAS's two threads wait for each other by spinning, which on cores that
+    others use made a singular value decomposition of 2,048² take 100 s instead of 8.
+    """
+    with torch_threads(1), threadpool_limits(1):
+        yield
 
 
 def training_log() -> logging.Logger:

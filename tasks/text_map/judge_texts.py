@@ -1,7 +1,7 @@
 """Held-out texts written from their embeddings, by round, beside the nearest text that was learnt from."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,10 +65,6 @@ def judge(
             **wordings(nearest, true),
         },
     }
-    metrics: dict[str, dict[str, float]] = {}
-    for name, of in figures.items():
-        for what, value in of.items():
-            metrics.setdefault(what, {})[name] = value
     examples = [
         {
             "true": true[row],
@@ -78,7 +74,41 @@ def judge(
         }
         for row in range(min(EXAMPLES, len(true)))
     ]
-    return JudgedTexts(metrics, rounds, examples, len(true), method)
+    return JudgedTexts(by_metric(figures), rounds, examples, len(true), method)
+
+
+def judge_of_places(
+    true: Sequence[str],
+    emb: Floats,
+    decoded: Floats,
+    beside: Sequence[str],
+    proposer: Proposer,
+    embed: Embed,
+    how: GenerationParams,
+) -> tuple[dict[str, dict[str, float]], list[dict[str, str]]]:
+    """Texts written of held-out documents' places alone, what a click asks for: metrics by name and method, examples.
+
+    true, emb: m texts and [m, D], which place alone does not tell.  decoded: [m, D], what the decoder gives of the
+    places.  beside: the texts of the documents nearest on the map.
+    """
+    *_, last = search(decoded, proposer, embed, how)
+    written = {"of_place": last.texts, "nearest_on_map": list(beside)}
+    metrics = {
+        name: {"cosine": float(np.einsum("nd,nd->n", embed(texts), emb).mean()), **wordings(texts, true)}
+        for name, texts in written.items()
+    }
+    some = zip(true, last.texts, beside, strict=True)
+    examples = [{"true": one, "of_place": made, "nearest_on_map": near} for one, made, near in some]
+    return by_metric(metrics), examples[:EXAMPLES]
+
+
+def by_metric(figures: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Of each method its figures; of each metric the methods' values."""
+    metrics: dict[str, dict[str, float]] = {}
+    for name, of in figures.items():
+        for what, value in of.items():
+            metrics.setdefault(what, {})[name] = value
+    return metrics
 
 
 def pictures(folder: Path, judged: JudgedTexts) -> None:

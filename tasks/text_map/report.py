@@ -30,7 +30,9 @@ def gather(folders: Sequence[Path], out: Path) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     details: dict[str, Any] = {}
     for folder in folders:
-        metrics |= json.loads((folder / "metrics.json").read_text())
+        for part, judged in json.loads((folder / "metrics.json").read_text()).items():
+            for name, of in judged.items():
+                metrics.setdefault(part, {}).setdefault(name, {}).update(of)
         details |= json.loads((folder / "details.json").read_text())
         for picture in sorted(folder.glob("*.svg")):
             shutil.copyfile(picture, out / picture.name)
@@ -59,7 +61,8 @@ def page(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> str:
     if "vec2text" in metrics:
         lines += [
             f"{details['texts']} held-out texts, each written from its embedding alone; `nearest_text` is the nearest "
-            "of those that were learnt from.",
+            "of those that were learnt from. `of_place` is written of a held-out document's place alone, as a click "
+            "asks: two coordinates do not tell one text, so it has to be set beside `nearest_on_map`.",
             "",
             *_table(metrics["vec2text"]),
             "",
@@ -76,6 +79,9 @@ def page(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> str:
             ),
             "",
         ]
+    if "of_places" in details:
+        names = ("true", "of_place", "nearest_on_map")
+        lines += [*_rows(names, [[_safe(of[name]) for name in names] for of in details["of_places"]]), ""]
     return "\n".join(lines)
 
 

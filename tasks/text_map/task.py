@@ -87,7 +87,7 @@ def read_documents(folder: Artifact) -> Artifact:
 @cached_task("learn places, {recipe}")
 def learn_places(documents: Artifact, params: PlacingParams, recipe: Recipe) -> Artifact:
     """Both networks, from the documents that are not held out: the folder parametric_umap."""
-    from tasks.runtime import torch_threads
+    from tasks.runtime import one_thread
     from tasks.text_map.fit import Scaler, fit_networks
     from tasks.text_map.kept import MapModel, load_documents, save_map, unit_vectors
     from tasks.text_map.splits import split
@@ -96,7 +96,7 @@ def learn_places(documents: Artifact, params: PlacingParams, recipe: Recipe) -> 
     rows, _ = split(len(made.emb), params.seed)
     scaler = Scaler.of(made.places[rows])
     emb, places = unit_vectors(made)[rows], scaler.standardised(made.places[rows])
-    with torch_threads(1), progress(f"learn places of {len(rows)} documents") as show:  # one: the same after a kill
+    with one_thread(), progress(f"learn places of {len(rows)} documents") as show:
         encoder, decoder = fit_networks(emb, places, params, recipe=recipe, work=work_folder("text_map"), show=show)
     with new_artifact("text_map", "parametric_umap") as out:
         save_map(out.path, MapModel(encoder, decoder, scaler), recipe, documents.fingerprint)
@@ -144,7 +144,7 @@ def learn_to_write(
     from tasks.text_map.texts import training_texts
     from tasks.text_map.writers import learn, save_editor, save_writer
 
-    texts, emb = training_texts(documents.path, vectors.path, params)
+    _, texts, emb = training_texts(documents.path, vectors.path, params)
     told = {
         "backend": params.backend,
         "text": params.text,
@@ -176,8 +176,8 @@ def judge_texts(
     from tasks.text_map.texts import embed_with, held_out_texts, training_texts
     from tasks.text_map.writers import load_writer
 
-    true, emb = held_out_texts(documents.path, vectors.path, params)
-    known, of_known = training_texts(documents.path, vectors.path, params)
+    _, true, emb = held_out_texts(documents.path, vectors.path, params)
+    _, known, of_known = training_texts(documents.path, vectors.path, params)
     proposer, _ = load_writer(writer.path)
     with progress(f"write {len(true)} held-out texts") as show:
         judged = judge(true, emb, known, of_known, proposer, embed_with(embedder.path), params.backend, how, show)
@@ -185,6 +185,45 @@ def judge_texts(
         out.path.mkdir()
         pictures(out.path, judged)
         out.holds(len(true))
+    return out.sealed()
+
+
+@cached_task("judge texts of places")
+def judge_points(
+    documents: Artifact,
+    vectors: Artifact,
+    embedder: Artifact,
+    writer: Artifact,
+    learnt: Artifact,
+    params: WritingParams,
+    how: GenerationParams,
+) -> Artifact:
+    """A folder: metrics.json (vec2text) of texts that are written of held-out documents' places alone."""
+    import json
+
+    from sklearn.neighbors import KDTree
+
+    from tasks.text_map.judge_texts import judge_of_places
+    from tasks.text_map.kept import load_documents, load_map
+    from tasks.text_map.place import embeddings_at
+    from tasks.text_map.texts import embed_with, held_out_texts, training_texts
+    from tasks.text_map.writers import load_writer
+
+    made, model = load_documents(documents.path), load_map(learnt.path)
+    row = {one: at for at, one in enumerate(made.texts["document_id"])}
+    new, known = (of(documents.path, vectors.path, params) for of in (held_out_texts, training_texts))
+    there, around = (made.places[[row[one] for one in of.ids]] for of in (new, known))
+    decoded, _ = embeddings_at(model.decoder, model.scaler.standardised(there))
+    beside = [known.texts[at] for at in KDTree(around).query(there, return_distance=False)[:, 0]]
+    proposer, _ = load_writer(writer.path)
+    with progress(f"write texts of {len(new.ids)} held-out places"):
+        embed = embed_with(embedder.path)
+        metrics, examples = judge_of_places(new.texts, new.emb, decoded, beside, proposer, embed, how)
+    with new_artifact("text_map", "judged_points") as out:
+        out.path.mkdir()
+        (out.path / "metrics.json").write_text(json.dumps({"vec2text": metrics}, indent=1))
+        (out.path / "details.json").write_text(json.dumps({"of_places": examples}, indent=1, ensure_ascii=False))
+        out.holds(len(new.ids))
     return out.sealed()
 
 

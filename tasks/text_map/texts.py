@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from tasks.errors import InputError
-from tasks.sentences import encode_sentences, load_sentence_model, sentence_vectors, token_counts
+from tasks.sentences import load_sentence_model, sentence_vectors, token_counts
 from tasks.tables import Floats, read_embeddings
 from tasks.text_map.kept import load_documents, table_of
 from tasks.text_map.params import WritingParams
@@ -22,18 +23,27 @@ JUDGED = 200
 BATCH_TOKENS = 2048
 
 
-def training_texts(documents: Path, vectors: Path, params: WritingParams) -> tuple[list[str], Floats]:
-    """Texts and unit vectors [n, D] of documents that are not held out; those that are empty left out."""
+class Texts(NamedTuple):
+    """Of n documents."""
+
+    ids: list[str]
+    texts: list[str]
+    emb: Floats
+    """[n, D], unit vectors of the texts."""
+
+
+def training_texts(documents: Path, vectors: Path, params: WritingParams) -> Texts:
+    """Texts of documents that are not held out; those that are empty left out."""
     return _part(documents, vectors, params, 0)
 
 
-def held_out_texts(documents: Path, vectors: Path, params: WritingParams) -> tuple[list[str], Floats]:
+def held_out_texts(documents: Path, vectors: Path, params: WritingParams) -> Texts:
     """The same of held-out documents, `JUDGED` at most: each text once, and none that also stands in training."""
-    texts, emb = _part(documents, vectors, params, 1)
-    return texts[:JUDGED], emb[:JUDGED]
+    every = _part(documents, vectors, params, 1)
+    return Texts(every.ids[:JUDGED], every.texts[:JUDGED], every.emb[:JUDGED])
 
 
-def _part(documents: Path, vectors: Path, params: WritingParams, which: int) -> tuple[list[str], Floats]:
+def _part(documents: Path, vectors: Path, params: WritingParams, which: int) -> Texts:
     table = table_of(documents)
     is_text = pl.col(params.text).str.strip_chars() != ""
     known, held = (table[rows].filter(is_text) for rows in split(len(table), params.seed))
@@ -46,7 +56,8 @@ def _part(documents: Path, vectors: Path, params: WritingParams, which: int) -> 
         )
     ids, emb = read_embeddings(vectors)
     at = {one: row for row, one in enumerate(ids)}
-    return chosen[params.text].to_list(), unit(emb[[at[one] for one in chosen["document_id"]]])
+    named = chosen["document_id"].to_list()
+    return Texts(named, chosen[params.text].to_list(), unit(emb[[at[one] for one in named]]))
 
 
 def embed_with(folder: Path) -> Callable[[list[str]], Floats]:
@@ -70,7 +81,8 @@ def compare_embedder(documents: Path, embedder: Path) -> str | None:
     given = unit(made.emb[:COMPARED])
     titles, contents = some["title"].to_list(), some["content"].to_list()
     both = [f"{title} {content}" for title, content in zip(titles, contents, strict=True)]
-    ways = [encode_sentences(embedder, texts) for texts in (titles, contents, both)]
+    embed = embed_with(embedder)
+    ways = [embed(texts) for texts in (titles, contents, both)]
     if ways[0].shape[1] != given.shape[1]:
         raise InputError(
             f"The documents' embeddings have {given.shape[1]} numbers, the encoder gives {ways[0].shape[1]}: they are "

@@ -61,8 +61,8 @@ def moments(x: Floats) -> Moments:
 class Balance:
     """Coordinates u of the source and v of the target, in which means are 0, covariances equal and diagonal.
 
-    u = c M (x − mx), v = c M^{-T} (y − my) with MᵀM = A. ⟨u, v⟩ = c² ⟨x − mx, y − my⟩, so a map is optimal between u and
-    v just if it is between x and y; the identity is the Gaussian solution. c makes the mean variance of a coordinate 1.
+    u = c M (x − mx), v = c M^{-T} (y − my) with MᵀM = A. ⟨u, v⟩ = c² ⟨x − mx, y − my⟩, so a map is optimal between u
+    and v just if it is between x and y; the identity is the Gaussian solution. c makes a coordinate's mean variance 1.
 
     With Cholesky's Σx = Lx Lxᵀ and Σy = Ly Lyᵀ and the singular values Lyᵀ Lx = V S Uᵀ, M = S^{-1/2} Vᵀ Lyᵀ and
     M^{-T} = S^{-1/2} Uᵀ Lxᵀ give both covariance S (the balancing of Laub et al. 1987): no square root of a covariance
@@ -102,4 +102,3 @@ def _mapped(x: Floats, mean: Doubles, matrix: Doubles) -> Floats:
     for start in range(0, len(x), BLOCK):
         mapped[start : start + BLOCK] = (x[start : start + BLOCK] - mean) @ matrix.T
     return mapped
-

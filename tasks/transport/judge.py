@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from scipy.stats import binom
+from sklearn.decomposition import PCA
 
 from tasks.errors import InputError
 from tasks.proportions import wilson_interval
@@ -131,7 +132,6 @@ def spread(y: Floats) -> float:
 
 def plane(x: Floats, y: Floats) -> Doubles:
     """[D, 2]: the two directions in which the tokens of both sides vary most; the second is 0 where D is 1."""
-    both = np.concatenate([x, y]).astype(np.float64)
-    centred = both - both.mean(axis=0)
-    axes = np.linalg.svd(centred[:: max(1, len(centred) // 2000)], full_matrices=False)[2][:2].T
+    both = np.concatenate([x, y])
+    axes = PCA(min(2, *both.shape), svd_solver="randomized", random_state=0).fit(both).components_.T
     return np.hstack([axes, np.zeros((len(axes), 2 - axes.shape[1]))])

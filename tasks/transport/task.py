@@ -45,6 +45,7 @@ def known_truth(path: Path, hidden_dim: int) -> Artifact:
 @cached_task("moments of both sides")
 def balance_sides(nl: Artifact, lean: Artifact, hidden_dim: int, params: SplitParams) -> Artifact:
     """The Bures map between the train parts of both sides: a folder that `load_map` reads."""
+    from tasks.runtime import one_thread
     from tasks.transport.gaussian import Balance, moments
     from tasks.transport.judge import spread
     from tasks.transport.maps import BalancedMap, save_map
@@ -53,7 +54,8 @@ def balance_sides(nl: Artifact, lean: Artifact, hidden_dim: int, params: SplitPa
     pairs = read_pairs(nl.path, lean.path, hidden_dim, params, ["train", "test"])
     spread(pairs["test"].lean)
     train = pairs["train"]
-    balance = Balance.of(moments(train.nl), moments(train.lean))
+    with one_thread():
+        balance = Balance.of(moments(train.nl), moments(train.lean))
     with new_artifact("transport", "bures") as out:
         save_map(out.path, BalancedMap(balance))
         out.holds(len(train.ids), tokens=len(train.nl))
@@ -65,14 +67,14 @@ def learn_map(
     method: Method, nl: Artifact, lean: Artifact, bures: Artifact, hidden_dim: int, params: FitParams
 ) -> Artifact:
     """A folder: map/ and snapshots.safetensors. A run that was killed goes on from its checkpoint."""
-    from tasks.runtime import torch_threads
+    from tasks.runtime import one_thread
     from tasks.transport.fit import learn, save_learnt
     from tasks.transport.maps import load_map
     from tasks.transport.tokens import read_pairs
 
     balance = load_map(bures.path).balance
     train = read_pairs(nl.path, lean.path, hidden_dim, params, ["train"])["train"]
-    with torch_threads(1), progress(f"learn {method}") as show:  # one: as fast here, and the same weights after a kill
+    with one_thread(), progress(f"learn {method}") as show:
         snapshots = learn(method, balance, train, params, work_folder("transport"), show)
     with new_artifact("transport", "learnt") as out:
         save_learnt(out.path, method, balance, params, snapshots)
@@ -94,6 +96,7 @@ def judge_maps(
 
     Returns a folder: map/ (the one that is kept), report.json, report.md, and three pictures.
     """
+    from tasks.runtime import one_thread
     from tasks.transport.evaluate import evaluate
     from tasks.transport.judge import read_truth
     from tasks.transport.maps import load_map
@@ -103,7 +106,7 @@ def judge_maps(
     known = read_truth(truth.path, hidden_dim) if truth else None
     pairs = read_pairs(nl.path, lean.path, hidden_dim, params)
     fitted: dict[str, Path] = {name: made.path for name, made in zip(params.methods, learnt, strict=True)}
-    with new_artifact("transport", "neural_ot") as out:
+    with one_thread(), new_artifact("transport", "neural_ot") as out:
         out.path.mkdir()
         made = evaluate(out.path, load_map(bures.path), fitted, pairs, known, params)
         out.holds(len(made["methods"]))

@@ -69,7 +69,7 @@ def test_what_is_promised_lies_there_and_needs_nothing_else(made: Path, tmp_path
     metrics = json.loads((out / "metrics.json").read_text())
     assert {"hybrid", "mlp", "reference", "umap_transform"} <= metrics["parametric_umap"]["trustworthiness"].keys()
     assert {"decoder", "umap_inverse"} <= metrics["parametric_umap"]["avg_cosine_similarity"].keys()
-    assert metrics["vec2text"]["token_f1"].keys() == {"small", "nearest_text"}
+    assert metrics["vec2text"]["token_f1"].keys() == {"small", "nearest_text", "of_place", "nearest_on_map"}
     page = (out / "report.md").read_text()
     assert "| trustworthiness |" in page
     assert "| token_f1 |" in page

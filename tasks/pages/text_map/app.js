@@ -6,7 +6,8 @@ import { pointColours } from "./colours.js";
 import { Asked } from "./asked.js";
 import { Panel } from "./reading.js";
 import { listResults, Search } from "./search.js";
-import { count, oneLine } from "./text.js";
+import { count } from "./text.js";
+import { Tip } from "./tip.js";
 
 const LABELS = 200;
 const SVG = "http://www.w3.org/2000/svg";
@@ -44,6 +45,7 @@ function start(given) {
   const map = new PromptMap(part("points"), data, follow);
   map.show("flat");
   const search = new Search(data);
+  const tip = new Tip(part("tip"));
   const rows = medoids(flat, data.cluster, data.clusters.length);
   const chosen = { theme: matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light", hits: null, at: null, id: null };
   const panel = new Panel(part("panel"), { open: openDocument, close });
@@ -115,13 +117,9 @@ function start(given) {
   }
 
   function hover(row, x = 0, y = 0) {
-    const tip = part("tip");
-    tip.hidden = row < 0;
     part("points").classList.toggle("over", row >= 0);
-    if (row < 0) return;
-    tip.firstElementChild.textContent = oneLine(data.prompts[row], 200);
-    tip.style.left = `${Math.max(8, Math.min(x + 14, map.camera.width - tip.offsetWidth - 8))}px`;
-    tip.style.top = `${y + 18 + tip.offsetHeight > map.camera.height ? y - tip.offsetHeight - 12 : y + 18}px`;
+    if (row >= 0) tip.show(data.prompts[row], x, y, map.camera);
+    else tip.hide();
   }
 
   part("query").oninput = () => {

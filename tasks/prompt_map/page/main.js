@@ -8,7 +8,8 @@ import { PromptMap } from "./map.js";
 import { Overlay } from "./overlay.js";
 import { showPanel } from "./panel.js";
 import { listResults, Search } from "./search.js";
-import { count, oneLine, visible } from "./text.js";
+import { count, visible } from "./text.js";
+import { Tip } from "./tip.js";
 import { weigh } from "./weights.js";
 
 const part = (id) => document.getElementById(id);
@@ -34,6 +35,7 @@ function start(data) {
   const search = new Search(data);
   const labels = new Labels(part("labels"), data.clusters);
   const overlay = new Overlay(part("overlay"));
+  const tip = new Tip(part("tip"));
   const map = new PromptMap(part("points"), data, follow);
   let weight;
 
@@ -124,15 +126,11 @@ function start(data) {
   }
 
   function hover(row, x = 0, y = 0) {
-    const tip = part("tip");
-    tip.hidden = row < 0;
     part("points").classList.toggle("over", row >= 0);
     if (row >= 0) {
-      tip.firstElementChild.textContent = oneLine(data.prompts[row], 240);
-      tip.lastElementChild.textContent = visible(data.sources[data.source[row]].name);
-      tip.style.left = `${Math.max(8, Math.min(x + 14, map.camera.width - tip.offsetWidth - 8))}px`;
-      tip.style.top = `${y + 18 + tip.offsetHeight > map.camera.height ? y - tip.offsetHeight - 12 : y + 18}px`;
-    }
+      part("tip").lastElementChild.textContent = visible(data.sources[data.source[row]].name);
+      tip.show(data.prompts[row], x, y, map.camera);
+    } else tip.hide();
     if (row !== chosen.hovered) {
       chosen.hovered = row;
       follow();

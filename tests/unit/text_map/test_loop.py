@@ -14,7 +14,7 @@ from tasks.checkpoints import read_checkpoint
 from tasks.errors import TrainingError
 from tasks.runtime import torch_threads
 from tasks.text_map.loop import TOLD, _order, train
-from tests.unit.text_map import killed_loop
+from tests.unit.text_map import killed_learning, killed_loop
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,6 +36,23 @@ def test_a_killed_training_ends_in_the_same_bits(tmp_path: Path) -> None:
     assert len(losses) == min(TOLD, killed_loop.STEPS)
     for one, other in zip(resumed.state_dict().values(), calm.state_dict().values(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("what", ["networks", "writer"])
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_a_killed_learner_of_several_phases_ends_in_the_same_bits(what: str, share: float, tmp_path: Path) -> None:
+    script = str(Path(killed_learning.__file__))
+    killed = subprocess.run(
+        [sys.executable, script, what, tmp_path / "killed", str(share)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    with torch_threads(1), pytest.MonkeyPatch.context() as patch:
+        patch.setitem(train.__kwdefaults__, "every", 0.0)
+        resumed, calm = (killed_learning.trained(what, tmp_path / name) for name in ("killed", "calm"))
+    for name, tensor in calm.items():
+        assert torch.equal(resumed[name], tensor), name
 
 
 def test_every_row_is_drawn_and_alike_ones_come_together() -> None:

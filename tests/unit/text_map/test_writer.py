@@ -1,6 +1,7 @@
 """Writers: losses against slow twins, what is sampled, searched and kept; one that transformers saved learns too."""
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,7 +9,14 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from tasks.runtime import torch_threads
 from tasks.scratch import small_llama, train_tokenizer
@@ -110,13 +118,12 @@ def test_a_kept_writer_writes_the_same(small: Speaker, tmp_path: Path) -> None:
     assert config["dim"] == toy.DIM
 
 
-def test_an_encoder_decoder_that_was_saved_learns_to_write_too(tmp_path: Path) -> None:
-    vocabulary = {word: at for at, word in enumerate(["<pad>", "</s>", "<unk>", *toy.WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    own = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+SPECIAL = ["<pad>", "</s>", "<unk>"]
+
+
+def t5() -> PreTrainedModel:
     config = T5Config(
-        vocab_size=len(vocabulary),
+        vocab_size=len(SPECIAL) + len(toy.WORDS),
         d_model=48,
         d_kv=12,
         d_ff=96,
@@ -127,9 +134,26 @@ def test_an_encoder_decoder_that_was_saved_learns_to_write_too(tmp_path: Path) -
         pad_token_id=0,
         eos_token_id=1,
     )
+    return T5ForConditionalGeneration(config)
+
+
+def gpt2() -> PreTrainedModel:
+    """Of DialoGPT's kind: positions are learnt, and it names no padding."""
+    size = len(SPECIAL) + len(toy.WORDS)
+    config = GPT2Config(vocab_size=size, n_embd=48, n_layer=1, n_head=4, n_positions=40, bos_token_id=1, eos_token_id=1)
+    return GPT2LMHeadModel(config)
+
+
+@pytest.mark.parametrize("made", [t5, gpt2])
+def test_a_model_that_was_saved_learns_to_write_too(made: Callable[[], PreTrainedModel], tmp_path: Path) -> None:
+    vocabulary = {word: at for at, word in enumerate([*SPECIAL, *toy.WORDS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    padding = {"pad_token": "<pad>"} if made is t5 else {}
+    own = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", unk_token="<unk>", **padding)
     torch.manual_seed(0)
-    folder = tmp_path / "t5"
-    T5ForConditionalGeneration(config).save_pretrained(folder)
+    folder = tmp_path / "model"
+    made().save_pretrained(folder)
     own.save_pretrained(folder)
     params = WritingParams(backend="hf", epochs=60, batch_size=32, max_length=20)
     with torch_threads(1):
