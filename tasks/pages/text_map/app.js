@@ -11,7 +11,7 @@ import { Tip } from "./tip.js";
 
 const LABELS = 200;
 const SVG = "http://www.w3.org/2000/svg";
-const POINT = { light: [60, 105, 190], dark: [130, 170, 245] };
+const POINT = { light: [140, 168, 222], dark: [84, 112, 172] };
 const part = (id) => document.getElementById(id);
 const say = (text) => (part("live").textContent = text);
 
@@ -190,7 +190,7 @@ function drawContours(group, contours) {
   for (const { level, lines } of contours) {
     const path = group.appendChild(document.createElementNS(SVG, "path"));
     path.setAttribute("d", lines.map((line) => `M${line.map((at) => at.join(",")).join("L")}`).join(""));
-    path.style.opacity = 0.15 + 0.35 * level;
+    path.style.opacity = 0.3 + 0.5 * level;
   }
   return group;
 }

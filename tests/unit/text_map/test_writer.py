@@ -66,7 +66,7 @@ def test_losses_are_those_of_slow_readable_twins() -> None:
     said = [logits[row, at].log_softmax(0)[token] for row, text in enumerate(texts) for at, token in enumerate(text)]
     torch.testing.assert_close(speaker.writer.loss(emb, ids, lengths), -torch.stack(said).mean())
     likely = speaker.likelihoods(emb.numpy(), [text[:-1] for text in texts])
-    np.testing.assert_allclose(likely[0], float(torch.stack(said[:3]).mean()), rtol=1e-4)
+    np.testing.assert_allclose(likely[0], float(torch.stack(said[:3]).mean().detach()), rtol=1e-4)
     odds = speaker.writer.bag(emb * math.sqrt(toy.DIM))
     there = torch.zeros_like(odds)
     for row, text in enumerate(texts):
