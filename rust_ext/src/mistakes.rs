@@ -26,6 +26,34 @@ pub fn wrong_steps(nodes: &[u32]) -> Result<Vec<(&'static str, Vec<u32>)>> {
     Ok(wrong)
 }
 
+/// What kind of mistake an answer is that is not the leftmost-outermost reduct; None where it is.
+///
+/// Wider than `wrong_steps`: any other index in the right shape is `wrong_index`, and any reduct that misses one copy of
+/// the argument is `lost_copy`, whatever its indices.
+pub fn mistake(nodes: &[u32], answer: &[u32]) -> Result<Option<&'static str>> {
+    let positions = redexes(nodes);
+    let Some(&at) = positions.first() else { return Ok(Some("other")) };
+    let right = contract_checked(nodes, at)?;
+    if right == answer {
+        return Ok(None);
+    }
+    for &other in &positions[1..] {
+        if contract_checked(nodes, other)? == answer {
+            return Ok(Some("wrong_redex"));
+        }
+    }
+    if same_shape(&right, answer) {
+        return Ok(Some("wrong_index"));
+    }
+    let is_lost = lost_copy(nodes, at).any(|lost| same_shape(&lost, answer));
+    Ok(Some(if is_lost { "lost_copy" } else { "other" }))
+}
+
+fn same_shape(one: &[u32], other: &[u32]) -> bool {
+    let is_variable = |node: u32| node != u32::LAM && node != u32::APP;
+    one.len() == other.len() && one.iter().zip(other).all(|(&a, &b)| a == b || is_variable(a) && is_variable(b))
+}
+
 /// What stands where the contraction rule puts variables, and how a mistake changes it.
 struct Rule {
     /// Added to the argument's free variables, besides the binders above the place of the paste.

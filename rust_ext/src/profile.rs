@@ -19,7 +19,7 @@ const SHALLOW: [(usize, usize); 5] = [(6, 80), (7, 90), (8, 100), (9, 110), (10,
 const OOD: [(usize, usize); 3] = [(16, 250), (17, 250), (18, 250)];
 
 impl Profile {
-    /// covering | shallow | naive (a plain grammar walk) | ood (beyond the sizes and depths of covering).
+    /// covering | shallow | naive, shallow_naive (plain grammar walks in their limits) | ood (beyond covering's).
     pub fn named(name: &str) -> Result<Self> {
         let cycles = |limits: &[(usize, usize)], min_size| {
             limits.iter().map(|&(max_depth, max_size)| Cycle { min_size, max_size, max_depth }).collect()
@@ -28,8 +28,9 @@ impl Profile {
             "covering" => ("covering", cycles(&COVERING, SMALLEST_ROOT), Method::Strata),
             "shallow" => ("shallow", cycles(&SHALLOW, SMALLEST_ROOT), Method::Strata),
             "naive" => ("naive", cycles(&COVERING, 2), Method::Walk),
+            "shallow_naive" => ("shallow_naive", cycles(&SHALLOW, 2), Method::Walk),
             "ood" => ("ood", cycles(&OOD, 200), Method::Strata),
-            _ => return Err(LambdaError::new(format!("no profile {name:?}. A profile names the complexity of the terms; take covering, shallow, naive or ood."))),
+            _ => return Err(LambdaError::new(format!("no profile {name:?}. A profile names the complexity of the terms; take covering, shallow, naive, shallow_naive or ood."))),
         };
         Ok(Self { name, cycles, method })
     }

@@ -145,6 +145,29 @@ fn wrong_steps<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyDict>>
 }
 
 #[pyfunction]
+fn mistake(py: Python<'_>, text: &str, answer: &str) -> Result<Option<&'static str>> {
+    py.detach(|| mistakes::mistake(&parse_nodes(text)?, &parse_nodes(answer)?))
+}
+
+#[pyfunction]
+fn contract(py: Python<'_>, texts: Vec<String>, spans: Vec<(usize, usize)>) -> PyResult<Vec<Option<String>>> {
+    if texts.len() != spans.len() {
+        return Err(PyValueError::new_err(format!("{} texts with {} spans. Give one span for each text.", texts.len(), spans.len())));
+    }
+    let contracted = |(text, &span): (&String, &(usize, usize))| {
+        let nodes = parse_nodes(text)?;
+        let mut redex = None;
+        print(&nodes, &mut Vec::new(), |at, start, end| {
+            if (start, end) == span && reduce::is_redex(&nodes, at) {
+                redex = Some(at);
+            }
+        });
+        redex.map(|at| Ok(to_string(&reduce::contract_checked(&nodes, at)?))).transpose()
+    };
+    Ok(py.detach(|| texts.iter().zip(&spans).map(contracted).collect::<Result<_>>())?)
+}
+
+#[pyfunction]
 #[pyo3(signature = (path, *, seed, rows, min_size, max_size, max_depth, first_chunk = 0, size_limit = 250, max_steps = 1000, workers = 1, progress = None))]
 #[allow(clippy::too_many_arguments)]
 fn write_traces<'py>(
@@ -270,6 +293,8 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(redexes, m)?)?;
     m.add_function(wrap_pyfunction!(reducts, m)?)?;
     m.add_function(wrap_pyfunction!(wrong_steps, m)?)?;
+    m.add_function(wrap_pyfunction!(mistake, m)?)?;
+    m.add_function(wrap_pyfunction!(contract, m)?)?;
     m.add_function(wrap_pyfunction!(write_traces, m)?)?;
     m.add_class::<RunSpec>()?;
     m.add_function(wrap_pyfunction!(write_run, m)?)?;

@@ -39,10 +39,10 @@ class RunParams(Params):
         le=10**9,
         description="rows over all splits, one reduction step each; met exactly; 12 to 24 bytes of memory each",
     )
-    profile: Literal["covering", "shallow", "naive", "ood"] = Field(
+    profile: Literal["covering", "shallow", "naive", "shallow_naive", "ood"] = Field(
         "covering",
         description="roots: covering (ten cycles, depth 6-15, up to 80-200 nodes), shallow (five, depth 6-10, up to "
-        "80-120), naive (a plain grammar walk), ood (depth 16-18, 200-250 nodes)",
+        "80-120), naive and shallow_naive (plain grammar walks in the same limits), ood (depth 16-18, 200-250 nodes)",
     )
     size_limit: int = Field(250, ge=2, le=10_000, description="nodes of a row's term at most; longer ones are left out")
     max_steps: int = Field(1000, ge=1, le=100_000, description="steps after which a reduction is cut")

@@ -1,5 +1,8 @@
 """Reduction against the slow twin in Python, and known terms."""
 
+import re
+from random import Random
+
 import lambda_gen_rs as fast
 import pytest
 from hypothesis import given, settings
@@ -40,6 +43,44 @@ def test_wrong_steps_are_wrong_and_well_formed(term: slow.Term) -> None:
         assert str(fast.parse(answer)) == answer != step[0]
         assert (answer in reducts) == (kind == "wrong_redex")
         assert fast.is_closed(answer) or not fast.is_closed(text)
+
+
+@given(terms)
+@settings(max_examples=1000, deadline=None)
+def test_a_mistake_is_known_by_its_kind(term: slow.Term) -> None:
+    text = slow.write(term)
+    right = fast.step(text)
+    for kind, answer in fast.wrong_steps(text).items():
+        found = fast.mistake(text, answer)
+        assert found == kind or (kind == "lost_copy" and found == "wrong_index" and shape(answer) == shape(right[0]))
+    if right:
+        assert fast.mistake(text, right[0]) is None
+        assert fast.mistake(text, f"\\.{right[0]}") == "other" or f"\\.{right[0]}" in fast.reducts(text)
+
+
+def shape(text: str) -> str:
+    return re.sub(r"[0-9a-zA-Z]|\{\d+\}", "0", text)
+
+
+@given(st.lists(terms, max_size=5), st.randoms(use_true_random=False))
+@settings(max_examples=500, deadline=None)
+def test_the_redex_of_a_span_is_contracted_and_no_other_span_is_one(several: list[slow.Term], random: Random) -> None:
+    texts = [slow.write(term) for term in several for _ in slow.redexes(term)]
+    spans = [span for term in several for span in fast.redexes(slow.write(term))]
+    assert fast.contract(texts, spans) == [made for term in several for made in slow.reducts(slow.write(term))]
+    for text in texts:
+        start = random.randrange(len(text))
+        span = (start, random.randrange(start, len(text) + 1))
+        (made,) = fast.contract([text], [span])
+        assert (made is None) == (span not in fast.redexes(text))
+
+
+def test_spans_and_texts_are_as_many() -> None:
+    with pytest.raises(ValueError, match=r"2 texts with 1 spans"):
+        fast.contract(["0", "0"], [(0, 1)])
+    with pytest.raises(fast.LambdaError):
+        fast.contract(["(0"], [(0, 1)])
+    assert fast.mistake("\\.0", "\\.\\.0") == "other"
 
 
 def test_the_mistakes_are_the_ones_named() -> None:

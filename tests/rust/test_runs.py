@@ -237,21 +237,22 @@ def test_json_lines_hold_the_same_rows(run: tuple, rows: pl.DataFrame, tmp_path:
         assert {key: same[key] for key in row | meta} == row | meta
 
 
-@pytest.mark.parametrize("profile", ["shallow", "naive", "ood"])
+@pytest.mark.parametrize("profile", ["shallow", "naive", "shallow_naive", "ood"])
 def test_every_profile_makes_its_own_kind(profile: str, tmp_path: pathlib.Path) -> None:
     report = fast.write_run(tmp_path / "o", tmp_path / "r", RunSpec(seed=1, examples=100_000, profile=profile))
     roots = pl.read_parquet(tmp_path / "o/train").filter(pl.col("step_k") == 0)
-    low, high, depth = {"shallow": (20, 120, 10), "naive": (2, 200, 15), "ood": (200, 250, 18)}[profile]
+    limits = {"shallow": (20, 120, 10), "naive": (2, 200, 15), "shallow_naive": (2, 120, 10), "ood": (200, 250, 18)}
+    low, high, depth = limits[profile]
     assert roots["size"].is_between(low, high).all()
     assert roots["depth"].max() <= depth
     assert set(report["stats"]["stratum"]) == (
-        {"walk"} if profile == "naive" else {"normal", "prefix", "growth", "redex"}
+        {"walk"} if "naive" in profile else {"normal", "prefix", "growth", "redex"}
     )
 
 
 def test_an_order_that_cannot_be_met_says_why(tmp_path: pathlib.Path) -> None:
     for change, why in [
-        ({"profile": "deep"}, "covering, shallow, naive or ood"),
+        ({"profile": "deep"}, "covering, shallow, naive, shallow_naive or ood"),
         ({"format": "csv"}, "parquet or jsonl"),
         ({"size_limit": 100}, "size_limit=100"),
         ({"examples": 0}, "examples=0"),

@@ -80,6 +80,21 @@ def wrong_steps(text: str) -> dict[str, str]:
     wrong_redex is a reduct, but not the leftmost-outermost one. A closed term gives closed terms.
     """
 
+def mistake(text: str, answer: str) -> Literal["wrong_redex", "wrong_index", "lost_copy", "other"] | None:
+    """What kind of mistake `answer` is as the leftmost-outermost reduct of `text`; None where it is right.
+
+    wrong_redex  it is another reduct
+    wrong_index  it has the right reduct's shape, with other indices
+    lost_copy    it has the right reduct's shape but for one of two or more copies of the argument, which is a
+                 variable there, or dropped with its application
+    other        nothing of these; so is every answer for a normal form
+    """
+
+def contract(texts: list[str], spans: list[tuple[int, int]]) -> list[str | None]:
+    """Each text with the redex at its span contracted; None where no redex has just that span.
+
+    Raises ValueError where texts and spans are not as many."""
+
 Path = str | os.PathLike[str]
 
 class TracesReport(TypedDict):
@@ -125,7 +140,8 @@ class RunSpec:
 
     examples    rows over all splits, met exactly
     profile     covering (ten cycles: depth 6-15, size up to 80-200), shallow (five: depth 6-10, size up to
-                80-120), naive (a plain grammar walk in covering's limits), ood (depth 16-18, size 200-250)
+                80-120), naive and shallow_naive (plain grammar walks in the limits of covering and of
+                shallow), ood (depth 16-18, size 200-250)
     size_limit  nodes of the largest row, at least the profile's largest root; longer terms of a trace are left
                 out and the trace goes on, up to twice the limit
     max_steps   steps after which a trace is cut
@@ -137,7 +153,7 @@ class RunSpec:
         *,
         seed: int,
         examples: int,
-        profile: Literal["covering", "shallow", "naive", "ood"] | str = "covering",
+        profile: Literal["covering", "shallow", "naive", "shallow_naive", "ood"] | str = "covering",
         size_limit: int = 250,
         max_steps: int = 1000,
         format: Literal["parquet", "jsonl"] | str = "parquet",
