@@ -1,0 +1,78 @@
+"""Batches of a corpus that is never in memory whole, the same for a seed wherever training goes on.
+
+A few row groups, drawn by lot, are read at a time: rows of one group come from one cycle and follow each other in
+traces, so that a batch of neighbours would be of one kind. A batch holds terms of about one length.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from tasks.reducer.corpus import Group, read_groups, without
+
+POOLED = 8
+"""Row groups, of about 25,000 rows, that are in memory at once."""
+SORTED = 4096
+"""Rows that are sorted by length among themselves."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where training stands in the stream: a batch of a pool."""
+
+    pool: int = 0
+    batch: int = 0
+
+
+@dataclass(frozen=True)
+class Stream:
+    """new, old: row groups.  mix: share of old rows, 0 to 1 (not 1).  judged: see `without`.  characters: of a batch,
+    padding included; a longer term is a batch of its own."""
+
+    new: Sequence[Group]
+    old: Sequence[Group]
+    mix: float
+    judged: pl.DataFrame
+    characters: int
+    seed: int
+
+    def batches(self, place: Place) -> Iterator[tuple[Place, pl.DataFrame]]:
+        """Batches without end from a place on, each with the place after it."""
+        while True:
+            cut = self._pool(place.pool)
+            for number in range(place.batch, len(cut)):
+                yield Place(place.pool, number + 1), cut[number]
+            place = Place(place.pool + 1)
+
+    def _pool(self, number: int) -> list[pl.DataFrame]:
+        rng = np.random.default_rng([self.seed, 0, number])
+        rows = without(read_groups(self._drawn(self.new, number, 1)), self.judged)
+        if self.old and self.mix:
+            wanted = round(len(rows) * self.mix / (1 - self.mix))
+            old = without(read_groups(self._drawn(self.old, number, 2)), self.judged)
+            rows = pl.concat([rows, old[np.sort(rng.permutation(len(old))[:wanted])]])
+        rows = rows[rng.permutation(len(rows))]
+        lengths = rows["term"].str.len_bytes().to_numpy()
+        cut = [
+            rows[some] for start in range(0, len(rows), SORTED) for some in self._cut(lengths[start : start + SORTED], start)
+        ]
+        return [cut[at] for at in rng.permutation(len(cut))]
+
+    def _drawn(self, groups: Sequence[Group], pool: int, which: int) -> list[Group]:
+        """The groups of a pool: all once, by lot, before any comes again."""
+        many = min(POOLED, len(groups))
+        passes = [(at // len(groups), at % len(groups)) for at in range(pool * many, (pool + 1) * many)]
+        order = {turn: np.random.default_rng([self.seed, which, turn]).permutation(len(groups)) for turn, _ in passes}
+        return [groups[order[turn][at]] for turn, at in passes]
+
+    def _cut(self, lengths: np.ndarray, start: int) -> list[np.ndarray]:  # type: ignore[type-arg]
+        """Row numbers from `start` on, in batches of alike lengths and at most so many characters."""
+        order = np.argsort(lengths, kind="stable")[::-1]
+        cut, at = [], 0
+        while at < len(order):
+            many = max(1, self.characters // int(lengths[order[at]]))
+            cut.append(start + order[at : at + many])
+            at += many
+        return cut
