@@ -19,7 +19,7 @@ def gains(learnt: Mapping[str, Map], bures: Map, held_out: Pairs, seed: int) -> 
     """
     if len(held_out.lengths) < FEWEST:
         return {}
-    some = held_out.leading(MOST)
+    some = held_out.sampled(MOST)
     rows = np.concatenate(some)
     ends = np.cumsum([len(of) for of in some])
     within = [np.arange(end - len(of), end) for of, end in zip(some, ends, strict=True)]

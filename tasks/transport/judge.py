@@ -57,6 +57,8 @@ def read_truth(path: Path, dim: int) -> Truth:
             )
         return Affine(matrix.astype(np.float64), bias.astype(np.float64))
 
+    if wrong := [name for name, of in named.items() if not np.isfinite(of).all()]:
+        raise InputError(f"{path}: {wrong[0]} is not finite, so no map could be judged by it. Make the truth again.")
     return Truth(affine("ot"), affine("pair") if "pair_matrix" in named else None)
 
 
@@ -113,7 +115,7 @@ def along(maps: list[Map], test: Pairs, truth: Truth | None) -> list[float]:
 
 def compared(test: Pairs) -> NDArray[np.int64]:
     """Rows whose distances are measured, all with all."""
-    return np.concatenate(test.leading(MOST))
+    return np.concatenate(test.sampled(MOST))
 
 
 def spread(y: Floats) -> float:

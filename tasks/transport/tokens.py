@@ -38,9 +38,11 @@ class Pairs:
         ends = np.cumsum(self.lengths)
         return [np.arange(end - length, end) for end, length in zip(ends, self.lengths, strict=True)]
 
-    def leading(self, most: int) -> list[NDArray[np.int64]]:
-        """The rows of each of the first sequences: as many as hold `most`; at least two, each cut there."""
-        return [rows[:most] for rows in self.groups[: _fitting(self.lengths, most)]]
+    def sampled(self, most: int) -> list[NDArray[np.int64]]:
+        """Rows of every sequence, evenly spaced, `most` at most together: many sequences tell more than many tokens of
+        one. Beyond `most` sequences, one row of each of the first."""
+        each = max(1, most // len(self.lengths))
+        return [rows[np.linspace(0, len(rows) - 1, min(each, len(rows))).astype(int)] for rows in self.groups[:most]]
 
 
 def read_pairs(

@@ -8,7 +8,7 @@ import pytest
 from tasks.errors import InputError
 from tasks.token_vectors import Tokens, write_tokens
 from tasks.transport.params import SplitParams
-from tasks.transport.tokens import PARTS, read_pairs, split
+from tasks.transport.tokens import PARTS, Pairs, read_pairs, split
 
 LENGTHS = np.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3] * 4)
 IDS = [f"row-{number}" for number in range(len(LENGTHS))]
@@ -56,8 +56,15 @@ def test_sequences_beyond_the_most_tokens_are_left_out_and_counted(tmp_path: Pat
     }
     assert all(whole[part].ids[: len(cut[part].ids)] == cut[part].ids for part in PARTS)
     assert not any(of.left_out for of in whole.values())
-    assert [len(rows) for rows in whole["test"].leading(35)] == [10, 10, 10]
-    assert [len(rows) for rows in whole["test"].leading(5)] == [5, 5]
+
+
+def test_all_sequences_are_sampled_evenly_before_one_is_taken_whole() -> None:
+    lengths = np.array([10, 2, 30])
+    empty = np.empty((42, 0), dtype=np.float32)
+    pairs = Pairs(["a", "b", "c"], lengths, empty, empty)
+    assert [rows.tolist() for rows in pairs.sampled(9)] == [[0, 4, 9], [10, 11], [12, 26, 41]]
+    assert [len(rows) for rows in pairs.sampled(1000)] == [10, 2, 30]
+    assert [rows.tolist() for rows in pairs.sampled(2)] == [[0], [10]]
 
 
 @pytest.mark.parametrize(
