@@ -347,7 +347,7 @@ def require_no_input(target: Path, *inputs: Path) -> None:
     for given in inputs:
         if target.resolve().is_relative_to(given.resolve()):
             raise InputError(
-                f"{target} is, or lies in, {given}, an input, which would be changed. Choose another place."
+                f"{target} is, or lies in, {given}, an input, which it would change. Choose another place."
             )
 
 
