@@ -95,10 +95,15 @@ class Balance:
     def target(self, y: Floats, rank: int | None = None) -> Floats:
         return _mapped(y, self.target_mean, self.to_target[:rank])
 
-    def back(self, v: Floats) -> Floats:
-        """Balanced coordinates of the target to its own. M^{-T} has the inverse Mᵀ: no system is solved."""
+    @property
+    def from_target(self) -> Doubles:
+        """[D, D], of row vectors: the inverse of `to_target`, for which no system is solved, since M^{-T} has Mᵀ."""
         square = float((self.to_source * self.to_target).sum()) / len(self.source_mean)  # c²
-        return (v @ (self.to_source / square) + self.target_mean).astype(np.float32)
+        return self.to_source / square
+
+    def back(self, v: Floats) -> Floats:
+        """Balanced coordinates of the target to its own."""
+        return (v @ self.from_target + self.target_mean).astype(np.float32)
 
 
 def _mapped(x: Floats, mean: Doubles, matrix: Doubles) -> Floats:

@@ -1,6 +1,6 @@
 """Every map on the same held-out tokens: what stands in a report's table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,14 +103,14 @@ def chance(sequences: int) -> dict[str, dict[str, Any]]:
     return found
 
 
-def along(maps: list[Map], test: Pairs, truth: Truth | None) -> list[float]:
-    """What training gained: UVP of each map, or energy distance where the truth is not known."""
+def along(moves: Callable[[Floats], Iterable[Floats]], test: Pairs, truth: Truth | None) -> list[float]:
+    """What training gained: UVP of each move of held-out tokens, or energy distance where the truth is not known."""
     rows = compared(test)
     x, y = test.nl[rows], test.lean[rows]
     if truth is None:
-        return [energy_distance(made(x), y) for made in maps]
+        return [energy_distance(moved, y) for moved in moves(x)]
     optimal, variance = truth.optimal(x), spread(test.lean)
-    return [uvp(made(x), optimal, variance) for made in maps]
+    return [uvp(moved, optimal, variance) for moved in moves(x)]
 
 
 def compared(test: Pairs) -> NDArray[np.int64]:

@@ -39,10 +39,12 @@ class Pairs:
         return [np.arange(end - length, end) for end, length in zip(ends, self.lengths, strict=True)]
 
     def sampled(self, most: int) -> list[NDArray[np.int64]]:
-        """Rows of every sequence, evenly spaced, `most` at most together: many sequences tell more than many tokens of
-        one. Beyond `most` sequences, one row of each of the first."""
-        each = max(1, most // len(self.lengths))
-        return [rows[np.linspace(0, len(rows) - 1, min(each, len(rows))).astype(int)] for rows in self.groups[:most]]
+        """`most` rows by lot, always the same, or all, by sequence: those of which none is drawn are left out. So all
+        sequences have their say, and the first and last tokens, which are of their own kind, no more than theirs."""
+        total = int(self.lengths.sum())
+        drawn = np.zeros(total, dtype=bool)
+        drawn[np.random.default_rng(0).permutation(total)[:most]] = True
+        return [kept for rows in self.groups if len(kept := rows[drawn[rows]])]
 
 
 def read_pairs(

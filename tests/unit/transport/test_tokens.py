@@ -58,13 +58,19 @@ def test_sequences_beyond_the_most_tokens_are_left_out_and_counted(tmp_path: Pat
     assert not any(of.left_out for of in whole.values())
 
 
-def test_all_sequences_are_sampled_evenly_before_one_is_taken_whole() -> None:
-    lengths = np.array([10, 2, 30])
-    empty = np.empty((42, 0), dtype=np.float32)
-    pairs = Pairs(["a", "b", "c"], lengths, empty, empty)
-    assert [rows.tolist() for rows in pairs.sampled(9)] == [[0, 4, 9], [10, 11], [12, 26, 41]]
-    assert [len(rows) for rows in pairs.sampled(1000)] == [10, 2, 30]
-    assert [rows.tolist() for rows in pairs.sampled(2)] == [[0], [10]]
+def test_every_token_of_every_sequence_is_as_likely_to_be_sampled() -> None:
+    lengths = np.array([10, 2, *[30] * 100])
+    empty = np.empty((lengths.sum(), 0), dtype=np.float32)
+    pairs = Pairs([f"{number}" for number in range(102)], lengths, empty, empty)
+    assert [len(rows) for rows in pairs.sampled(10_000)] == lengths.tolist()
+    some = pairs.sampled(1500)
+    rows = np.concatenate(some)
+    assert len(np.unique(rows)) == 1500
+    assert (np.diff(rows) > 0).all()
+    assert len(some) >= 100
+    within = (rows[rows >= 12] - 12) % 30
+    assert np.bincount(within, minlength=30).min() > 30  # 50 are expected of each place
+    assert all((np.searchsorted(np.cumsum(lengths), of, side="right") == at).all() for at, of in enumerate(some[:2]))
 
 
 @pytest.mark.parametrize(
