@@ -24,7 +24,8 @@ def neural_ot(params: NeuralOtParams) -> dict[str, Path]:
     given = params.config or Path()
     config = read_config(given, wandb=not params.no_wandb)
     require_allowed(config)
-    require_no_input(params.out / MOVED, given, config.nl_embeddings, config.lean_embeddings, config.truth or given)
+    inputs = [given, config.nl_embeddings, config.lean_embeddings, *filter(None, [config.truth])]
+    require_no_input(params.out / MOVED, *inputs)
     nl, lean, dim = external(config.nl_embeddings), external(config.lean_embeddings), config.hidden_dim
     bures = balance_sides(nl, lean, dim, config.split)
     truth = known_truth(config.truth, dim) if config.truth else None
