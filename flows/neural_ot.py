@@ -21,9 +21,11 @@ def neural_ot(params: NeuralOtParams) -> dict[str, Path]:
     if params.apply and params.tokens and params.out_file:
         return applied(params.apply, params.tokens, params.out_file)
     require_writable(params.out)
-    config = read_config(params.config or Path(), wandb=not params.no_wandb)
+    given = params.config or Path()
+    config = read_config(given, wandb=not params.no_wandb)
     require_allowed(config)
-    require_no_input(params.out / MOVED, config.nl_embeddings, config.lean_embeddings)
+    inputs = [given, config.nl_embeddings, config.lean_embeddings, *filter(None, [config.truth])]
+    require_no_input(params.out / MOVED, *inputs)
     nl, lean, dim = external(config.nl_embeddings), external(config.lean_embeddings), config.hidden_dim
     bures = balance_sides(nl, lean, dim, config.split)
     truth = known_truth(config.truth, dim) if config.truth else None
@@ -37,7 +39,7 @@ def neural_ot(params: NeuralOtParams) -> dict[str, Path]:
 def applied(model: Path, tokens: Path, out_file: Path) -> dict[str, Path]:
     """Move a table of tokens by a map that an earlier run left."""
     require_writable(out_file.parent)
-    require_no_input(out_file, tokens)
+    require_no_input(out_file, tokens, model)
     return {out_file.name: publish(transport(external(tokens), external(model)), out_file)}
 
 

@@ -343,10 +343,12 @@ def require_writable(folder: Path) -> None:
 
 
 def require_no_input(target: Path, *inputs: Path) -> None:
-    """Raise InputError where a result would replace what it is made from."""
+    """Raise InputError where a result would replace what it is made from, or lie in it."""
     for given in inputs:
-        if target.resolve() == given.resolve():
-            raise InputError(f"{target} is {given}, an input, which the result would replace. Choose another place.")
+        if target.resolve().is_relative_to(given.resolve()):
+            raise InputError(
+                f"{target} is, or lies in, {given}, an input, which it would change. Choose another place."
+            )
 
 
 def _kept_apart(folder: Path) -> Path | None:

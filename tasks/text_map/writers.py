@@ -49,7 +49,7 @@ def learn(
     work: Path | None,
     show: Callable[[float], None],
 ) -> Speaker:
-    """Train a writer of the n texts for their unit vectors [n, D].
+    """Train a writer of the n texts for their unit vectors [n, D]. It writes none that is longer than all of these.
 
     model: for backend hf, the folder of a causal or encoder-decoder model.  work: folder for checkpoints.
     """
@@ -92,7 +92,7 @@ def learn(
 
     phase("bag", writer.bag, writer.bag_loss, BAG_EPOCHS, BAG_RATE, 0)
     phase("writer", writer, writer.loss, params.epochs, RATE_OF_TRAINED if model else RATE, BAG_EPOCHS)
-    return Speaker(writer, tokenizer, longest)
+    return Speaker(writer, tokenizer, int(lengths.max()))
 
 
 def save_writer(folder: Path, speaker: Speaker, told: dict[str, Any]) -> None:

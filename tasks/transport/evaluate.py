@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def evaluate(
     curves: dict[str, Curve] = {}
     for name, folder in fitted.items():
         seen = load_snapshots(folder)
-        quality = along([replace(learnt[name], weights=one.weights) for one in seen], test, truth)
+        quality = along(partial(learnt[name].with_each, [one.weights for one in seen]), test, truth)
         curves[name] = list(zip([one.seconds for one in seen], quality, strict=True))
         figures[name]["seconds"] = seen[-1].seconds
         figures[name]["curve"] = curves[name]
@@ -55,7 +55,7 @@ def evaluate(
     (out / "report.md").write_text(page(made))
     few, there = test.nl[rows], test.lean[rows]
     (out / "projections.svg").write_text(projections(few, kept(few), there, plane(few, there), default))
-    start = along([bures], test, truth)[0]
+    start = along(lambda x: [bures(x)], test, truth)[0]
     (out / "training.svg").write_text(training(curves, start, truth is not None))
     (out / "retrieval.svg").write_text(retrieval(figures, list(figures)))
     return made

@@ -1,6 +1,6 @@
 """Every map on the same held-out tokens: what stands in a report's table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,8 @@ def read_truth(path: Path, dim: int) -> Truth:
             )
         return Affine(matrix.astype(np.float64), bias.astype(np.float64))
 
+    if wrong := [name for name, of in named.items() if not np.isfinite(of).all()]:
+        raise InputError(f"{path}: {wrong[0]} is not finite, so no map could be judged by it. Make the truth again.")
     return Truth(affine("ot"), affine("pair") if "pair_matrix" in named else None)
 
 
@@ -101,19 +103,19 @@ def chance(sequences: int) -> dict[str, dict[str, Any]]:
     return found
 
 
-def along(maps: list[Map], test: Pairs, truth: Truth | None) -> list[float]:
-    """What training gained: UVP of each map, or energy distance where the truth is not known."""
+def along(moves: Callable[[Floats], Iterable[Floats]], test: Pairs, truth: Truth | None) -> list[float]:
+    """What training gained: UVP of each move of held-out tokens, or energy distance where the truth is not known."""
     rows = compared(test)
     x, y = test.nl[rows], test.lean[rows]
     if truth is None:
-        return [energy_distance(made(x), y) for made in maps]
+        return [energy_distance(moved, y) for moved in moves(x)]
     optimal, variance = truth.optimal(x), spread(test.lean)
-    return [uvp(made(x), optimal, variance) for made in maps]
+    return [uvp(moved, optimal, variance) for moved in moves(x)]
 
 
 def compared(test: Pairs) -> NDArray[np.int64]:
     """Rows whose distances are measured, all with all."""
-    return np.concatenate(test.leading(MOST))
+    return np.concatenate(test.sampled(MOST))
 
 
 def spread(y: Floats) -> float:

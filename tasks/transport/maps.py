@@ -1,6 +1,7 @@
 """A map from one side to the other: what it does, and how it is kept in a folder, config.json and model.safetensors."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,6 +48,18 @@ class BalancedMap:
                     u[:, : self.rank] = network(torch.from_numpy(u[:, : self.rank]))[1].numpy()
             moved[start : start + BLOCK] = self.balance.back(u)
         return moved
+
+    def with_each(self, weights: Sequence[dict[str, torch.Tensor]], x: Floats) -> Iterator[Floats]:
+        """x [n, D] as moved with several weights of the network: only what it changes is computed for each."""
+        u = self.balance.source(x)
+        still, back = self.balance.back(u), self.balance.from_target[: self.rank]
+        leading = torch.from_numpy(u[:, : self.rank])
+        for some in weights:
+            network = replace(self, weights=some)._network()
+            assert network
+            with torch.no_grad():
+                changed = (network(leading)[1] - leading).numpy()
+            yield (still + changed @ back).astype(np.float32)
 
     @property
     def dim(self) -> int:

@@ -68,11 +68,10 @@ def energy_distance(moved: Floats, y: Floats) -> float:
 
 
 def sliced_w2(moved: Floats, y: Floats, rng: np.random.Generator) -> float:
-    """Root of the mean squared 2-Wasserstein distance over random directions, units of a coordinate."""
+    """Root of the mean squared 2-Wasserstein distance over random directions, units of a coordinate. [n, D] both."""
     directions = rng.standard_normal((moved.shape[1], PROJECTIONS))
     directions /= np.linalg.norm(directions, axis=0)
-    levels = (np.arange(min(len(moved), len(y))) + 0.5) / min(len(moved), len(y))
-    ours, theirs = (np.quantile(side @ directions, levels, axis=0) for side in (moved, y))
+    ours, theirs = (np.sort(side @ directions, axis=0) for side in (moved, y))
     return float(np.sqrt(np.square(ours - theirs).mean()))
 
 

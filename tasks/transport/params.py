@@ -126,7 +126,7 @@ def read_config(path: Path, wandb: bool = True) -> TransportConfig:
     """
     try:
         config = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # the second of dates that are none
         raise InputError(f"{path} cannot be read as YAML ({' '.join(str(error).split())}). Give a config.") from None
     section = config.get(SECTION) if isinstance(config, dict) else None
     if not isinstance(section, dict):

@@ -38,9 +38,13 @@ class Pairs:
         ends = np.cumsum(self.lengths)
         return [np.arange(end - length, end) for end, length in zip(ends, self.lengths, strict=True)]
 
-    def leading(self, most: int) -> list[NDArray[np.int64]]:
-        """The rows of each of the first sequences: as many as hold `most`; at least two, each cut there."""
-        return [rows[:most] for rows in self.groups[: _fitting(self.lengths, most)]]
+    def sampled(self, most: int) -> list[NDArray[np.int64]]:
+        """`most` rows by lot, always the same, or all, by sequence: those of which none is drawn are left out. So all
+        sequences have their say, and the first and last tokens, which are of their own kind, no more than theirs."""
+        total = int(self.lengths.sum())
+        drawn = np.zeros(total, dtype=bool)
+        drawn[np.random.default_rng(0).permutation(total)[:most]] = True
+        return [kept for rows in self.groups if len(kept := rows[drawn[rows]])]
 
 
 def read_pairs(

@@ -153,8 +153,12 @@ def test_results_never_replace_what_they_are_made_from(
     again = str(config(made, "again.yaml", nl_embeddings="link.parquet"))
     assert here("--config", again, "--out", "out") == 1
     assert here("--apply", "out/map", "--in", "link.parquet", "--out-file", "out/../out/transported.parquet") == 1
-    assert capsys.readouterr().err.count("an input, which the result would replace") == 2
+    model = (made / "out/map/model.safetensors").read_bytes()
+    into = ["--out-file", "out/map/model.safetensors"]
+    assert here("--apply", "out/map", "--in", "out/transported.parquet", *into) == 1
+    assert capsys.readouterr().err.count("an input, which it would change") == 3
     assert (made / "out/transported.parquet").read_bytes() == moved
+    assert (made / "out/map/model.safetensors").read_bytes() == model
 
 
 def test_vectors_of_one_number_are_mapped_too(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +198,13 @@ def test_bad_flags_end_with_one_message(flags: list[str], said: str, capsys: pyt
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [(None, "cannot be read as YAML"), ("a: [", "cannot be read as YAML"), ("a: 1", "has no section neural_ot")],
+    [
+        (None, "cannot be read as YAML"),
+        ("a: [", "cannot be read as YAML"),
+        ("a: 2020-13-45", "cannot be read as YAML"),
+        ("[" * 3000, "cannot be read as YAML"),
+        ("a: 1", "has no section neural_ot"),
+    ],
 )
 def test_a_config_that_is_none_is_said(
     text: str | None, said: str, made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

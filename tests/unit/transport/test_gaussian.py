@@ -88,8 +88,17 @@ def test_a_direction_that_dwarfs_the_others_does_not_drown_them() -> None:
 def test_shrinkage_is_ledoit_and_wolfs(n: int, dim: int) -> None:
     x = np.random.default_rng(1).standard_normal((n, dim)) * np.linspace(0.5, 2, dim) + 1
     made = moments(x.astype(np.float32))
-    np.testing.assert_allclose(made.cov, LedoitWolf().fit(x.astype(np.float32)).covariance_, rtol=1e-4, atol=1e-5)
+    std = x.std(axis=0)
+    theirs = LedoitWolf().fit(x / std).covariance_ * np.outer(std, std)
+    np.testing.assert_allclose(made.cov, theirs, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(made.mean, x.mean(axis=0), rtol=1e-5)
+
+
+def test_a_coordinate_that_varies_a_thousand_times_as_much_leaves_the_others_their_variance() -> None:
+    rng = np.random.default_rng(0)
+    x, y = (rng.standard_normal((20_000, 64)) * [1000, *[scale] * 63] for scale in (1, 2))
+    moved = BalancedMap(Balance.of(moments(x.astype(np.float32)), moments(y.astype(np.float32))))(x.astype(np.float32))
+    assert uvp(moved[:, 1:], 2 * x[:, 1:], 63 * 4) <= 0.5
 
 
 def test_directions_without_variance_do_no_harm() -> None:

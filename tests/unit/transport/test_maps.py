@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,15 @@ def test_a_network_moves_only_what_its_rank_spans() -> None:
     np.testing.assert_allclose(there[:, 4:], u[:, 4:], atol=1e-4)
     np.testing.assert_allclose(straight, u, atol=1e-4)
     assert np.abs(there[:, :4] - u[:, :4]).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_each_of_several_weights_moves_as_the_map_with_them_does(name: Method) -> None:
+    made = learnt(name)
+    assert made.weights
+    several = [made.weights, {key: 0.5 * of for key, of in made.weights.items()}]
+    for weights, moved in zip(several, made.with_each(several, X), strict=True):
+        np.testing.assert_allclose(moved, replace(made, weights=weights)(X), rtol=1e-4, atol=1e-4)
 
 
 def truncated(folder: Path) -> None:

@@ -131,3 +131,6 @@ def test_targets_that_are_alike_are_refused_and_bad_truths_too(tmp_path: Path) -
     save_file({"ot_matrix": torch.zeros(2, 2, dtype=torch.bfloat16)}, tmp_path / "bf16.safetensors")
     with pytest.raises(InputError, match=r"bf16\.safetensors (cannot be read|holds no ot_matrix)"):
         read_truth(tmp_path / "bf16.safetensors", 2)
+    save_file({"ot_matrix": torch.eye(2), "ot_bias": torch.tensor([0.0, torch.nan])}, tmp_path / "nan.safetensors")
+    with pytest.raises(InputError, match=r"nan\.safetensors: ot_bias is not finite"):
+        read_truth(tmp_path / "nan.safetensors", 2)

@@ -8,7 +8,7 @@ import pytest
 from tasks.errors import InputError
 from tasks.token_vectors import Tokens, write_tokens
 from tasks.transport.params import SplitParams
-from tasks.transport.tokens import PARTS, read_pairs, split
+from tasks.transport.tokens import PARTS, Pairs, read_pairs, split
 
 LENGTHS = np.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3] * 4)
 IDS = [f"row-{number}" for number in range(len(LENGTHS))]
@@ -56,8 +56,21 @@ def test_sequences_beyond_the_most_tokens_are_left_out_and_counted(tmp_path: Pat
     }
     assert all(whole[part].ids[: len(cut[part].ids)] == cut[part].ids for part in PARTS)
     assert not any(of.left_out for of in whole.values())
-    assert [len(rows) for rows in whole["test"].leading(35)] == [10, 10, 10]
-    assert [len(rows) for rows in whole["test"].leading(5)] == [5, 5]
+
+
+def test_every_token_of_every_sequence_is_as_likely_to_be_sampled() -> None:
+    lengths = np.array([10, 2, *[30] * 100])
+    empty = np.empty((lengths.sum(), 0), dtype=np.float32)
+    pairs = Pairs([f"{number}" for number in range(102)], lengths, empty, empty)
+    assert [len(rows) for rows in pairs.sampled(10_000)] == lengths.tolist()
+    some = pairs.sampled(1500)
+    rows = np.concatenate(some)
+    assert len(np.unique(rows)) == 1500
+    assert (np.diff(rows) > 0).all()
+    assert len(some) >= 100
+    within = (rows[rows >= 12] - 12) % 30
+    assert np.bincount(within, minlength=30).min() > 30  # 50 are expected of each place
+    assert all((np.searchsorted(np.cumsum(lengths), of, side="right") == at).all() for at, of in enumerate(some[:2]))
 
 
 @pytest.mark.parametrize(
