@@ -13,6 +13,7 @@ from tasks.pairs.params import PairsParams
 from tasks.params import HOW, Params
 from tasks.policy.params import Arm, PolicyParams
 from tasks.prompt_map.params import MapParams
+from tasks.reducer.params import DiagnosisParams, LearningParams
 from tasks.reward.params import RewardParams
 from tasks.sft.params import SftParams
 from tasks.terms.params import RunParams, TermsParams
@@ -344,6 +345,49 @@ class TextMapParams(Params):
     @property
     def embed(self) -> EmbedParams:
         return EmbedParams(encoder=self.encoder)
+
+
+REDUCER_PRESETS: dict[str, dict[str, Any]] = {
+    "demo": {},
+    "full": {"width": 512, "layers": 10, "characters": 65_536, "steps": 60_000, "rate": 1e-3},
+}
+
+
+class ReducerParams(LearningParams):
+    """Corpora of flows.lambda_terms in; a model of one reduction step, and what it gets wrong, out."""
+
+    data: Path = Field(Path("data/out/terms"), description="corpus of flows.lambda_terms; to diagnose, also one split")
+    old_data: Path | None = Field(None, description="corpus of which a share of the rows comes (--mix)")
+    exclude: list[Path] = Field(
+        [], description="more corpora or splits to be diagnosed on: no term of their val and test is learnt from"
+    )
+    preset: Literal["demo", "full"] = Field(
+        "demo", description="demo: two cores, 20 minutes at most; full: a GPU; what is given besides wins"
+    )
+    init: Path | None = Field(None, description="model folder to begin with, in the place of random weights")
+    model: Path | None = Field(None, description="instead of learning: model folder to diagnose")
+    until: Literal["train", "diagnose"] = Field("diagnose", description="train: learn and stop")
+    compare: list[Path] = Field([], description="instead: two folders that --out named before, compared")
+    diagnosis: DiagnosisParams = DiagnosisParams()
+    out: Path = Field(Path("data/out/reducer"), description="folder for the results, under stable names")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, given: Any) -> Any:
+        return merged(REDUCER_PRESETS.get(str(given.get("preset")), {}), given) if isinstance(given, dict) else given
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.compare and len(self.compare) != 2:
+            raise ValueError("compare takes two folders: --compare A,B")
+        if self.model and (self.until == "train" or self.init or self.old_data):
+            raise ValueError("model is diagnosed as it is: leave out --until train, --init and --old-data")
+        return self
+
+    @property
+    def learning(self) -> LearningParams:
+        """What decides the model, for the task."""
+        return LearningParams.model_validate(self.model_dump(include=set(LearningParams.model_fields)))
 
 
 class PromptMapParams(MapParams):

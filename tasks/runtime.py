@@ -69,6 +69,20 @@ def one_thread() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def bf16_products() -> Iterator[None]:
+    """Multiply float32 matrices with bfloat16 factors and float32 sums, where the CPU has that: several times as fast.
+
+    All else stays float32.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def training_log() -> logging.Logger:
     """Where trainers tell their figures: Prefect shows it where PREFECT_LOGGING_EXTRA_LOGGERS names it, else nobody."""
     log = logging.getLogger("katflow")

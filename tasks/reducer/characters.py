@@ -9,16 +9,29 @@ from numpy.typing import NDArray
 PADDING = 0
 SYMBOLS = "\\.(){}" + string.digits + string.ascii_lowercase + string.ascii_uppercase
 """Of the notation of `lambda_gen_rs`, numbered from 1."""
-VOCABULARY = 1 + len(SYMBOLS)
+SEPARATOR, END = 1 + len(SYMBOLS), 2 + len(SYMBOLS)
+"""Between a term and the next, and after that."""
+VOCABULARY = 3 + len(SYMBOLS)
 Ints = NDArray[np.int64]
 
 _NUMBERS = np.zeros(128, dtype=np.int64)
-_NUMBERS[np.frombuffer(SYMBOLS.encode(), dtype=np.uint8)] = np.arange(1, VOCABULARY)
+_NUMBERS[np.frombuffer(SYMBOLS.encode(), dtype=np.uint8)] = np.arange(1, SEPARATOR)
+_LETTERS = np.frombuffer(("\0" + SYMBOLS + "\0\0").encode(), dtype=np.uint8)
+
+
+def numbers(text: str) -> Ints:
+    """[T] of a text of the notation."""
+    return _NUMBERS[np.frombuffer(text.encode(), dtype=np.uint8)]
 
 
 def encoded(terms: Sequence[str]) -> tuple[Ints, Ints]:
     """[n, T], padded to the longest, and lengths [n]. terms: well-formed, n at least 1."""
     lengths = np.array([len(term) for term in terms])
     ids = np.full((len(terms), int(lengths.max())), PADDING)
-    ids[np.arange(ids.shape[1]) < lengths[:, None]] = _NUMBERS[np.frombuffer("".join(terms).encode(), dtype=np.uint8)]
+    ids[np.arange(ids.shape[1]) < lengths[:, None]] = numbers("".join(terms))
     return ids, lengths
+
+
+def decoded(ids: Ints) -> str:
+    """The text of numbers [T] of symbols."""
+    return _LETTERS[ids].tobytes().decode()

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError
+from tasks.tables import Floats
 
 Split = Literal["train", "val", "test"]
 COLUMNS = {
@@ -74,15 +76,45 @@ def read_groups(groups: Iterable[Group], columns: Sequence[str] = LEARNT) -> pl.
     return table
 
 
-def read_split(folder: Path, columns: Sequence[str] = tuple(COLUMNS)) -> pl.DataFrame:
-    """All rows of a split's folder: a test set, which is small."""
-    return read_groups(row_groups(folder), columns)
+def drawn_evenly(folder: Path, most: int, seed: int, where: pl.Expr | None = None) -> pl.DataFrame:
+    """All rows of a split's folder, or so many of them by lot, in their order. where: of which rows.
+
+    One row group at a time is in memory, and the rows that are kept.
+    """
+    kept: list[pl.DataFrame] = []
+    groups = row_groups(folder)
+    order = np.random.default_rng([seed, 3])
+    keys: list[Floats] = []
+    for group in groups:
+        rows = read_groups([group], tuple(COLUMNS))
+        rows = rows if where is None else rows.filter(where)
+        keys.append(order.random(len(rows)))
+        kept.append(rows)
+        if sum(map(len, kept)) > 2 * most + 100_000:
+            kept, keys = _least(kept, keys, most)
+    kept, _ = _least(kept, keys, most)
+    return pl.concat(kept)
 
 
-def judged_terms(corpora: Sequence[Path]) -> pl.DataFrame:
-    """term: inputs of val and test of all corpora, each once, which no model may learn from."""
-    folders = [corpus / split for corpus in corpora for split in ("val", "test") if (corpus / split).is_dir()]
-    terms = [read_groups(row_groups(folder), ["term"]) for folder in folders if any(folder.glob("*.parquet"))]
+def _least(kept: list[pl.DataFrame], keys: list[Floats], most: int) -> tuple[list[pl.DataFrame], list[Floats]]:
+    """The rows of the least keys, in their order."""
+    rows, lots = pl.concat(kept), np.concatenate(keys)
+    chosen = np.sort(np.argsort(lots, kind="stable")[:most])
+    return [rows[chosen]], [lots[chosen]]
+
+
+def judged_terms(folders: Sequence[Path]) -> pl.DataFrame:
+    """term: inputs of val and test of corpora, each once, which no model may learn from.
+
+    folders: of corpora; or of single splits, all of which are meant then.
+    """
+    splits = [
+        split
+        for folder in folders
+        for split in ([folder] if any(folder.glob("*.parquet")) else [folder / "val", folder / "test"])
+        if any(split.glob("*.parquet"))
+    ]
+    terms = [read_groups(row_groups(split), ["term"]) for split in splits]
     return pl.concat(terms).unique() if terms else pl.DataFrame(schema={"term": pl.String})
 
 
@@ -92,13 +124,28 @@ def without(rows: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
     return kept.join(judged.rename({"term": "next_term"}), on="next_term", how="anti", maintain_order="left")
 
 
+def require_corpus(folder: Path) -> None:
+    """Raise InputError where a folder has no train split with rows of flows.lambda_terms."""
+    row_groups(folder / "train")
+
+
+def rows_folder(folder: Path) -> Path:
+    """Where rows to be judged lie: the folder itself, or its test split. Raises InputError where there are none."""
+    found = folder if any(folder.glob("*.parquet")) else folder / "test"
+    if not row_groups(found):
+        raise InputError(f"{found} has no rows to diagnose on: make the corpus with a --test-share.")
+    return found
+
+
 def _require_columns(part: Path) -> None:
     try:
         schema = pl.read_parquet_schema(part)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{part} is no readable Parquet file ({error}). Make the corpus again.") from None
     wrong = [
-        f"{name} ({schema.get(name, 'missing')}, not {kind})" for name, kind in COLUMNS.items() if schema.get(name) != kind
+        f"{name} ({schema.get(name, 'missing')}, not {kind})"
+        for name, kind in COLUMNS.items()
+        if schema.get(name) != kind
     ]
     if wrong:
         raise InputError(f"{part} is not of flows.lambda_terms: {', '.join(wrong)}. Give a corpus that it made.")

@@ -56,7 +56,9 @@ class Stream:
         rows = rows[rng.permutation(len(rows))]
         lengths = rows["term"].str.len_bytes().to_numpy()
         cut = [
-            rows[some] for start in range(0, len(rows), SORTED) for some in self._cut(lengths[start : start + SORTED], start)
+            rows[some]
+            for start in range(0, len(rows), SORTED)
+            for some in self._cut(lengths[start : start + SORTED], start)
         ]
         return [cut[at] for at in rng.permutation(len(cut))]
 

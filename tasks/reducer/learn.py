@@ -1,0 +1,139 @@
+"""The training loop: batches of a stream, AdamW, a rise and a cosine, and checkpoints from which it goes on exactly."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from tasks.checkpoints import optimizer_tensors, read_checkpoint, restore_optimizer, under, write_checkpoint
+from tasks.errors import TrainingError
+from tasks.reducer.answers import Answer
+from tasks.reducer.buckets import counted
+from tasks.reducer.diagnose import is_right, judged_steps
+from tasks.reducer.stream import Place, Stream
+from tasks.sealed_folders import weights_of
+
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+WARM_UP = 0.03
+LONGEST_GRADIENT = 1.0
+JUDGED = 20
+"""Times that correctness on validation rows is looked at."""
+History = list[dict[str, Any]]
+
+
+class Learner(Protocol):
+    """A network that learns one step, called with what `tensors` gives for its loss."""
+
+    network: PreTrainedModel
+
+    def tensors(self, rows: pl.DataFrame) -> tuple[torch.Tensor, ...]: ...
+
+    def __call__(self, *tensors: torch.Tensor) -> torch.Tensor: ...
+
+    def answers(self, terms: Sequence[str]) -> list[Answer]: ...
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """history: of each look, step, loss since the last, and correctness on validation rows by group.
+
+    rows, characters: that were learnt from (a repeated one counts again).  seconds: without looks.  waited: of them,
+    for rows to be read.  All over all runs of a training that was killed.
+    """
+
+    history: History
+    rows: int
+    characters: int
+    seconds: float
+    waited: float
+
+
+def learn(
+    learner: nn.Module,
+    stream: Stream,
+    validation: pl.DataFrame,
+    *,
+    steps: int,
+    rate: float,
+    checkpoint: Path | None = None,
+    identity: str = "",
+    every: float = SECONDS_BETWEEN_CHECKPOINTS,
+    show: Callable[[float], None] = lambda share: None,
+    follow: Callable[[int, dict[str, float]], None] = lambda step, figures: None,
+) -> Learnt:
+    """Train a `Learner` by steps of one batch each.
+
+    identity: of what is trained on what; a checkpoint of another is not taken up.  every: seconds between checkpoints.
+    Raises TrainingError where the loss is no longer finite.
+    """
+    optimizer = torch.optim.AdamW(learner.parameters(), lr=rate, weight_decay=0.01, fused=True)
+    step, place, total = 0, Place(), 0.0
+    history: History = []
+    told = {"rows": 0, "characters": 0, "seconds": 0.0, "waited": 0.0}
+    if checkpoint and (found := read_checkpoint(checkpoint, identity)):
+        said, tensors = found
+        learner.load_state_dict(under(tensors, "weight."), strict=False)
+        restore_optimizer(optimizer, tensors, "optimizer.")
+        step, place, total, history = said["step"], Place(**said["place"]), said["total"], said["history"]
+        told = said["told"]
+    looks = {math.ceil(steps * (number + 1) / JUDGED) for number in range(JUDGED)}
+    saved, batches = time.monotonic(), stream.batches(place)
+    learner.train()
+    while step < steps:
+        asked = time.monotonic()
+        place, rows = next(batches)
+        tensors_of = learner.tensors(rows)
+        told["waited"] += time.monotonic() - asked
+        torch.manual_seed(stream.seed * 1_000_003 + step)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * _share(step, steps)
+        loss = learner(*tensors_of)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(learner.parameters(), LONGEST_GRADIENT)
+        optimizer.step()
+        step += 1
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"The loss is not finite after {step} steps, so the model would be of no use. Give a lower --rate."
+            )
+        total += value
+        told["seconds"] += time.monotonic() - asked
+        told["rows"] += len(rows)
+        told["characters"] += int(rows["term"].str.len_bytes().sum())
+        if step in looks:
+            history.append({"step": step, "loss": total / (step - (history[-1]["step"] if history else 0))})
+            history[-1]["rows"] = looked(learner, validation)
+            correct = {"correct": row["correct"] for row in history[-1]["rows"][:1]}
+            follow(step, {"loss": history[-1]["loss"]} | correct)
+            total = 0.0
+        if checkpoint and time.monotonic() - saved > every:
+            weights = {f"weight.{name}": of for name, of in weights_of(learner).items()}
+            said = {"step": step, "place": asdict(place), "total": total, "history": history, "told": told}
+            write_checkpoint(checkpoint, identity, said, weights | optimizer_tensors(optimizer, "optimizer."))
+            saved = time.monotonic()
+        show(step / steps)
+    learner.eval()
+    return Learnt(history, **told)
+
+
+def looked(learner: nn.Module, validation: pl.DataFrame) -> History:
+    """Correctness of one step on validation rows, by group; nothing where there are none."""
+    learner.eval()
+    rows = counted("step", judged_steps(learner, validation).with_columns(right=is_right())) if len(validation) else []
+    learner.train()
+    return rows
+
+
+def _share(step: int, steps: int) -> float:
+    """Of the highest rate: a linear rise, then a cosine to zero."""
+    warm = max(1, round(WARM_UP * steps))
+    return min(1.0, (step + 1) / warm) * (1 + math.cos(math.pi * step / steps)) / 2

@@ -1,0 +1,170 @@
+"""A reducer that points: where the leftmost-outermost redex begins and ends, or that there is none.
+
+The step itself is exact (`lambda_gen_rs.contract`). A term is read in one pass of a few blocks, each of which counts:
+every channel of a counter adds a learnt step of -1 to 1 for each character, from the left or from the right, and a
+perceptron reads the sums. Counting is what parentheses ask for: a transformer of this size, which attends to averages,
+learnt them many times more slowly. After Graves et al. (2014) and Suzgun et al. (2019, "LSTM Networks Can Perform
+Dynamic Counting"); departures: steps do not depend on earlier sums within a block, so that sums are one `cumsum`, and
+what depends on them is left to the next block.
+
+The end is looked for after the beginning is known (as in Wang & Jiang 2017, "Machine Comprehension Using Match-LSTM and
+Answer Pointer"): upper blocks count from there on alone.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import lambda_gen_rs as lam
+import numpy as np
+import polars as pl
+import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from tasks.reducer.answers import NO_TERM, Answer
+from tasks.reducer.characters import PADDING, VOCABULARY, encoded
+
+NEVER = -1e9
+PERIODS = (4.0, 16.0)
+CLAMPED, SCALED = 4.0, 32.0
+
+
+class PointerConfig(PretrainedConfig):
+    """width: of a character's vector.  counters: each way, a block.  window: characters on each side that the first
+    layer sees.  lower, upper: blocks before and after the beginning is known."""
+
+    model_type = "katflow-pointer"
+
+    def __init__(
+        self,
+        width: int = 128,
+        hidden: int = 256,
+        counters: int = 16,
+        window: int = 3,
+        lower: int = 3,
+        upper: int = 2,
+        vocab_size: int = VOCABULARY,
+        **given: object,
+    ) -> None:
+        self.width, self.hidden, self.counters, self.window = width, hidden, counters, window
+        self.lower, self.upper, self.vocab_size = lower, upper, vocab_size
+        super().__init__(**given)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Logits of a batch: beginning and last character [n, T], normal form [n]."""
+
+    begin: torch.Tensor
+    last: torch.Tensor
+    normal: torch.Tensor
+
+
+class Counting(nn.Module):
+    """Adds to characters [n, T, width] what a perceptron makes of them and of counters."""
+
+    def __init__(self, config: PointerConfig) -> None:
+        super().__init__()
+        self.counters = config.counters
+        self.norm = nn.LayerNorm(config.width)
+        self.steps = nn.Linear(config.width, 4 * config.counters)
+        self.up = nn.Linear(config.width, config.hidden)
+        self.read = nn.Linear(2 * config.counters * (2 + 2 * len(PERIODS)), config.hidden, bias=False)
+        self.down = nn.Linear(config.hidden, config.width)
+
+    def forward(self, x: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        """counts: [n, T, 1], 1 where a character is counted."""
+        y = self.norm(x)
+        gate, value = self.steps(y).chunk(2, dim=-1)
+        step = (gate.sigmoid() * value.tanh()).float() * counts
+        right, left = step.split(self.counters, dim=-1)
+        ahead = left.sum(dim=1, keepdim=True) - left.cumsum(dim=1) + left
+        sums = torch.cat([right.cumsum(dim=1), ahead], dim=-1)
+        phases = [sums * (2 * math.pi / period) for period in PERIODS]
+        waves = [wave for phase in phases for wave in (phase.sin(), phase.cos())]
+        seen = torch.cat([sums.clamp(-CLAMPED, CLAMPED) / CLAMPED, sums / SCALED, *waves], dim=-1)
+        return x + self.down(torch.relu(self.up(y) + self.read(seen.to(y.dtype))))
+
+
+class PointerNetwork(PreTrainedModel):
+    """Scores of a term's characters; see the module."""
+
+    config_class = PointerConfig
+    config: PointerConfig
+
+    def __init__(self, config: PointerConfig) -> None:
+        super().__init__(config)
+        self.seen = nn.EmbeddingBag((2 * config.window + 1) * config.vocab_size, config.width, mode="sum")
+        self.lower = nn.ModuleList(Counting(config) for _ in range(config.lower))
+        self.upper = nn.ModuleList(Counting(config) for _ in range(config.upper))
+        self.marks = nn.Parameter(torch.randn(2, config.width))
+        self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in range(2))
+        self.begins = nn.Linear(config.width, 2)
+        self.ends = nn.Linear(config.width, 1)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """As torch initialises them."""
+
+    def forward(self, ids: torch.Tensor, begin: torch.Tensor | None = None) -> Scores:
+        """ids: [n, T].  begin: [n], where the redex begins, as training knows it; else the likeliest place."""
+        held = (ids != PADDING)[..., None]
+        x = self._windows(ids)
+        for block in self.lower:
+            x = block(x, held)
+        first = self.begins(self.norms[0](x)).float().masked_fill(~held, NEVER)
+        begins, normal = first[..., 0], first[..., 1].amax(dim=1)
+        at = (begins.argmax(dim=1) if begin is None else begin)[:, None]
+        place = torch.arange(ids.shape[1], device=ids.device)
+        after = (place >= at)[..., None]
+        x = x + (place == at)[..., None] * self.marks[0] + after * self.marks[1]
+        for block in self.upper:
+            x = block(x, held & after)
+        last = self.ends(self.norms[1](x)).float().masked_fill(~(held & after), NEVER)[..., 0]
+        return Scores(begins, last, normal)
+
+    def _windows(self, ids: torch.Tensor) -> torch.Tensor:
+        """Each character with its neighbours: the sum of a vector for each symbol at each distance."""
+        width = 2 * self.config.window + 1
+        padded = nn.functional.pad(ids, (self.config.window, self.config.window))
+        symbols = padded.unfold(1, width, 1) + self.config.vocab_size * torch.arange(width, device=ids.device)
+        return self.seen(symbols.reshape(-1, width)).view(*ids.shape, -1)
+
+
+class PointerReducer(nn.Module):
+    """A network that points, learnt and asked."""
+
+    def __init__(self, network: PointerNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def tensors(self, rows: pl.DataFrame) -> tuple[torch.Tensor, ...]:
+        """ids [n, T], and [n] each: first and last character of the redex, whether there is none."""
+        ids, _ = encoded(rows["term"].to_list())
+        span = rows["target_span"].struct
+        begin, last = (span.field(name).to_numpy().astype(np.int64) for name in ("start", "end"))
+        return tuple(map(torch.from_numpy, (ids, begin, np.maximum(last - 1, 0), rows["is_nf"].to_numpy())))
+
+    def forward(self, ids: torch.Tensor, begin: torch.Tensor, last: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
+        """Mean -log p of what is right: normal form or not, and where not, first and last character."""
+        ids, begin, last, normal = (of.to(self.network.device) for of in (ids, begin, last, normal))
+        scores = self.network(ids, begin)
+        decision = nn.functional.binary_cross_entropy_with_logits(scores.normal, normal.float())
+        begins = nn.functional.cross_entropy(scores.begin, begin, reduction="none")
+        lasts = nn.functional.cross_entropy(scores.last, last, reduction="none")
+        return decision + ((begins + lasts) * ~normal).mean()
+
+    @torch.inference_mode()
+    def answers(self, terms: Sequence[str]) -> list[Answer]:
+        """One step of each term. Confidence is the probability of what it answers."""
+        scores = self.network(torch.from_numpy(encoded(terms)[0]).to(self.network.device))
+        begins, lasts = (of.log_softmax(dim=1).max(dim=1) for of in (scores.begin, scores.last))
+        normal = scores.normal.sigmoid()
+        pointed = (1 - normal) * (begins.values + lasts.values).exp()
+        spans = list(zip(begins.indices.tolist(), (lasts.indices + 1).tolist(), strict=True))
+        made = lam.contract(list(terms), spans)
+        return [
+            Answer(None, sure) if sure > 0.5 else Answer(NO_TERM if term is None else term, other)
+            for sure, other, term in zip(normal.tolist(), pointed.tolist(), made, strict=True)
+        ]
