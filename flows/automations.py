@@ -30,7 +30,9 @@ PREFIX = "katflow: "
 """Of the names of what stands here, so that what stood here once can be told and goes."""
 SLOT_TAKEN = "Deployment concurrency limit reached."
 """Of Prefect 3.8.8, with CANCEL_NEW: the state of a run that finds another of its deployment running."""
-ENDED = ("AwaitingRetry", "Completed", "Failed", "Cancelling", "Cancelled")
+ALIVE = ("Running", "heartbeat")
+"""A run may die, or its machine, between its beginning and its first heartbeat."""
+ENDED = ("Completed", "Failed", "Cancelling", "Cancelled")
 
 
 def _of_ours(
@@ -44,7 +46,8 @@ def _of_ours(
 ) -> EventTrigger:
     """For each of our runs: one of `expected` comes so many times within; with `after`, none comes in time after it.
 
-    counts: of how often it has begun.
+    counts: of how often it has begun. What an automation does is never among what it waits for: Prefect 3.8.8 would
+    evaluate it by that event once more while it fires, and do it twice.
     """
     labels: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*"}
     if counts is not None:
@@ -71,13 +74,13 @@ AUTOMATIONS = (
     AutomationCore(
         name=f"{PREFIX}a silent run has crashed",
         description=f"No heartbeat for {SILENCE.seconds} seconds, and no end: its process, or its machine, is gone.",
-        trigger=_of_ours(("heartbeat", *ENDED), SILENCE, after=("heartbeat",)),
+        trigger=_of_ours((*ALIVE, "AwaitingRetry", *ENDED), SILENCE, after=ALIVE),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="It has sent no heartbeat for two minutes.")],
     ),
     AutomationCore(
         name=f"{PREFIX}a run that never began is repeated",
         description=f"A worker took it up {START.seconds} seconds ago: its process, or the machine, is gone.",
-        trigger=_of_ours(("Running", "Crashed", "heartbeat", *ENDED), START, after=("Pending",)),
+        trigger=_of_ours((*ALIVE, "Crashed", *ENDED), START, after=("Pending",)),
         actions=[_goes_on("It was taken up, and never began.")],
     ),
     AutomationCore(
@@ -111,7 +114,7 @@ AUTOMATIONS = (
     AutomationCore(
         name=f"{PREFIX}a run that does not end is cancelled",
         description=f"It has been Running for {LONGEST.days} days.",
-        trigger=_of_ours(("Crashed", *ENDED), LONGEST, after=("Running",)),
+        trigger=_of_ours(("Crashed", "AwaitingRetry", *ENDED), LONGEST, after=("Running",)),
         actions=[CancelFlowRun()],
     ),
 )

@@ -148,9 +148,9 @@ def titles() -> None:
             speaker = learn(said, emb[known], params, None, None, lambda share: None)
         spent = f"{time.monotonic() - begun:.0f} s, {time.process_time() - cpu:.0f} CPU s"
         true = [texts[row] for row in held[:JUDGED]]
+        print(f"titles, seed {seed}: {len(said)} learnt from in {spent}; {len(true)} held out", flush=True)
         how = GenerationParams(seed=seed)
         judged = judge_writing(true, emb[held[:JUDGED]], said, emb[known], SpokenProposer(speaker), embed, "small", how)
-        print(f"titles, seed {seed}: {len(said)} learnt from in {spent}; {len(true)} held out")
         found.append(judged.metrics)
         for one in judged.rounds:
             print(f"  {', '.join(f'{name} {value:.3f}' for name, value in one.items())}", flush=True)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, get_args
 import httpx
 import pytest
 import yaml
+from prefect import flow
 from prefect.blocks.system import Secret
 from prefect.cli.deploy._models import (
     ConcurrencyLimitSpec,
@@ -34,6 +35,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.settings import PREFECT_API_URL, Settings
 from prefect.settings.legacy import _get_valid_setting_names
+from prefect.states import Running
 from prefect.utilities.importtools import import_object
 from prefect.workers.process import ProcessVariables
 from pydantic import BaseModel
@@ -58,6 +60,11 @@ NESTED: dict[str, type[BaseModel]] = {
 
 SECRETS = {"HF_TOKEN": "hf_fGhIjKlMnOpQrStUv", "WANDB_API_KEY": "5ba9f1e2d3c4b5a69788", "SOME_SECRET": "nobody-knows"}
 BLOCK = "of-a-prefect-block"
+
+
+@flow
+def died_before_its_first_heartbeat() -> None:
+    """Never called: only the server knows of it."""
 
 
 class AskedForAToken(BaseHTTPRequestHandler):
@@ -87,8 +94,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda d: d["name"])
 def test_entry_points_are_flows_that_take_the_parameters(deployment: dict[str, Any]) -> None:
-    flow = import_object(deployment["entrypoint"])
-    params = flow.validate_parameters(deployment["parameters"])["params"]
+    entry = import_object(deployment["entrypoint"])
+    params = entry.validate_parameters(deployment["parameters"])["params"]
     require_inside(params, [data_root()])
     assert "katflow" in deployment["tags"]
 
@@ -275,6 +282,8 @@ def test_a_run_that_was_killed_goes_on_by_itself_and_the_next_night_has_another_
 def test_a_run_whose_worker_died_too_is_found_by_its_silence_and_one_that_slept_completes_once(stack: Stack) -> None:
     run = stack.start("lambda-terms/nightly", examples=3_000_000, workers=1, out="data/out/silent")
     slept = stack.start("lambda-terms/lambda-terms-demo", examples=1_000_000, workers=1, out="data/out/slept")
+    unheard = stack.client.create_flow_run(died_before_its_first_heartbeat, tags=["katflow"])
+    stack.client.set_flow_run_state(unheard.id, Running())
     sleeper, process = stack.process(slept), stack.process(run)
     wait(lambda: stack.now(slept).state_name == "Running" and stack.kept())
     sleeper.suspend()
@@ -283,7 +292,9 @@ def test_a_run_whose_worker_died_too_is_found_by_its_silence_and_one_that_slept_
         os.kill(pid, signal.SIGKILL)
     wait(lambda: (state := stack.now(run).state) and state.name == "AwaitingRetry")
     assert time.monotonic() - died < 180
-    wait(lambda: "Crashed" in [state.name for state in stack.client.read_flow_run_states(slept.id)])
+    for one in (slept, unheard):
+        wait(lambda run=one: "Crashed" in [state.name for state in stack.client.read_flow_run_states(run.id)])
+    stack.client.delete_flow_run(unheard.id)
     sleeper.resume()  # Prefect ends it where it asks next: it has been called dead
     assert stack.up().returncode == 0
     for one in (run, slept):
