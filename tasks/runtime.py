@@ -28,6 +28,11 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def world_size() -> int:
+    """How many processes train together; alone 1."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def faster_threads() -> int:
     """1, or all cores of the process: whichever multiplies matrices of a small batch faster just now.
 

@@ -11,7 +11,7 @@ from tasks.reporting import progress, show_table
 
 def stop_training() -> None:
     """End policies that train in processes of their own: a signal reaches the main thread alone."""
-    from tasks.policy.launch import stop_processes
+    from tasks.launch import stop_processes
 
     stop_processes()
 
@@ -37,7 +37,7 @@ def train_policy(
     import json
 
     from tasks.policy.arm import Job, train_arm
-    from tasks.policy.launch import train_in_processes
+    from tasks.policy.launch import train_arm_apart
     from tasks.runtime import torch_threads
 
     with torch_threads(), new_artifact("policy", "policy") as out:
@@ -53,7 +53,7 @@ def train_policy(
         )
         with progress(f"GRPO, {arm}") as show:
             apart = params.launcher == "accelerate" or params.side_by_side > 1
-            (train_in_processes if apart else train_arm)(job, show)
+            (train_arm_apart if apart else train_arm)(job, show)
         written = lambda name: json.loads((out.path / f"{name}.json").read_text())  # noqa: E731
         rewards = [entry["reward"] for entry in written("log") if "reward" in entry]
         shown = {**written("settings"), "reward at first": rewards[0], "reward at last": rewards[-1]}

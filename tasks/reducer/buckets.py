@@ -1,6 +1,7 @@
 """Of what kind a term is: the groups in which correctness is counted."""
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -29,7 +30,7 @@ def with_prefix(rows: pl.DataFrame) -> pl.DataFrame:
 def names(by: str) -> list[str]:
     """Of the groups, from below."""
     cuts = CUTS[by]
-    inner = [str(high) if high - low == 1 else f"{low}-{high}" for low, high in zip(cuts, cuts[1:], strict=False)]
+    inner = [str(high) if high - low == 1 else f"{low}-{high}" for low, high in pairwise(cuts)]
     return [f"<={cuts[0]}", *inner, f">{cuts[-1]}"]
 
 

@@ -18,6 +18,7 @@ from tasks.reducer.answers import Answer
 from tasks.reducer.buckets import counted
 from tasks.reducer.diagnose import is_right, judged_steps
 from tasks.reducer.stream import Place, Stream
+from tasks.runtime import device, rank, world_size
 from tasks.sealed_folders import weights_of
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
@@ -70,17 +71,19 @@ def learn(
 ) -> Learnt:
     """Train a `Learner` by steps of one batch each.
 
-    identity: of what is trained on what; a checkpoint of another is not taken up.  every: seconds between checkpoints.
-    Raises TrainingError where the loss is no longer finite.
+    Each of several processes calls it with the same, and takes a batch of its own in every step; the first one looks
+    and writes.  identity: of what is trained on what; a checkpoint of another is not taken up.  every: seconds between
+    checkpoints.  Raises TrainingError where the loss is no longer finite.
     """
     optimizer = torch.optim.AdamW(learner.parameters(), lr=rate, weight_decay=0.01, fused=True)
+    where, together = device(), spread(learner)
     step, place, total = 0, Place(), 0.0
     history: History = []
     told = {"rows": 0, "characters": 0, "seconds": 0.0, "waited": 0.0}
     if checkpoint and (found := read_checkpoint(checkpoint, identity)):
-        said, tensors = found
-        learner.load_state_dict(under(tensors, "weight."), strict=False)
-        restore_optimizer(optimizer, tensors, "optimizer.")
+        said, kept = found
+        learner.load_state_dict(under(kept, "weight."), strict=False)
+        restore_optimizer(optimizer, kept, "optimizer.")
         step, place, total, history = said["step"], Place(**said["place"]), said["total"], said["history"]
         told = said["told"]
     looks = {math.ceil(steps * (number + 1) / JUDGED) for number in range(JUDGED)}
@@ -88,13 +91,14 @@ def learn(
     learner.train()
     while step < steps:
         asked = time.monotonic()
-        place, rows = next(batches)
-        tensors_of = learner.tensors(rows)
+        drawn = [next(batches) for _ in range(world_size())]
+        place, tensors = drawn[-1][0], learner.tensors(drawn[rank()][1])
         told["waited"] += time.monotonic() - asked
         torch.manual_seed(stream.seed * 1_000_003 + step)
         for group in optimizer.param_groups:
             group["lr"] = rate * _share(step, steps)
-        loss = learner(*tensors_of)
+        with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
+            loss = together(*tensors)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(learner.parameters(), LONGEST_GRADIENT)
@@ -107,15 +111,15 @@ def learn(
             )
         total += value
         told["seconds"] += time.monotonic() - asked
-        told["rows"] += len(rows)
-        told["characters"] += int(rows["term"].str.len_bytes().sum())
-        if step in looks:
+        told["rows"] += sum(len(rows) for _, rows in drawn)
+        told["characters"] += sum(int(rows["term"].str.len_bytes().sum()) for _, rows in drawn)
+        if step in looks and rank() == 0:
             history.append({"step": step, "loss": total / (step - (history[-1]["step"] if history else 0))})
             history[-1]["rows"] = looked(learner, validation)
             correct = {"correct": row["correct"] for row in history[-1]["rows"][:1]}
             follow(step, {"loss": history[-1]["loss"]} | correct)
             total = 0.0
-        if checkpoint and time.monotonic() - saved > every:
+        if checkpoint and rank() == 0 and time.monotonic() - saved > every:
             weights = {f"weight.{name}": of for name, of in weights_of(learner).items()}
             said = {"step": step, "place": asdict(place), "total": total, "history": history, "told": told}
             write_checkpoint(checkpoint, identity, said, weights | optimizer_tensors(optimizer, "optimizer."))
@@ -123,6 +127,16 @@ def learn(
         show(step / steps)
     learner.eval()
     return Learnt(history, **told)
+
+
+def spread(learner: nn.Module) -> nn.Module:
+    """The learner, as accelerate spreads it where several processes train: their gradients are averaged (DDP)."""
+    if world_size() == 1:
+        return learner
+    from accelerate import Accelerator
+
+    spread_out: nn.Module = Accelerator(cpu=device().type == "cpu").prepare_model(learner)
+    return spread_out
 
 
 def looked(learner: nn.Module, validation: pl.DataFrame) -> History:

@@ -26,6 +26,11 @@ class LearningParams(Tracked):
     )
     rate: float = Field(2e-3, gt=0, le=1, description="learning rate at its highest")
     mix: float = Field(0.2, ge=0, lt=1, description="share of rows that come from the old corpus, where one is given")
+    num_processes: int = Field(
+        1,
+        ge=1,
+        description="processes that train together, on a GPU each or on the CPU, with a batch each in every step",
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="seed of the network and of the order of rows")
 
 

@@ -41,19 +41,24 @@ def learn_to_reduce(
 
     excluded: more corpora, or splits, of which no test term is learnt from.  start: a model to begin with.
     """
-    from tasks.reducer.train import train
+    import json
 
-    with new_artifact("reducer", "learnt") as out, progress("learn to reduce") as show:
-        figures = train(
-            out.path,
-            data.path,
-            old.path if old else None,
-            [one.path for one in excluded],
-            start.path if start else None,
-            params,
-            work_folder("reducer"),
-            show,
+    from tasks.reducer.train import Job, train, train_apart
+    from tasks.runtime import torch_threads
+
+    with torch_threads(), new_artifact("reducer", "learnt") as out, progress("learn to reduce") as show:
+        job = Job(
+            data=data.path,
+            old=old.path if old else None,
+            excluded=[one.path for one in excluded],
+            start=start.path if start else None,
+            work=work_folder("reducer"),
+            out=out.path,
+            params=params,
         )
+        (train_apart if params.num_processes > 1 else train)(job, show)
+        figures = json.loads((out.path / "learning.json").read_text())
+        del figures["history"]
         out.holds(figures["rows"])
     show_table("learning", [figures], "What was learnt from, and how fast")
     return out.sealed()

@@ -1,14 +1,15 @@
 """From corpora to a trained reducer in a folder."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import torch
 
 from tasks.errors import InputError
+from tasks.launch import Trainers, train_in_processes
+from tasks.params import Params
 from tasks.reducer.corpus import COLUMNS, drawn_evenly, judged_terms, row_groups
 from tasks.reducer.folder import Learnt, load_reducer, new_reducer, save_reducer
 from tasks.reducer.learn import Learnt as Learning
@@ -16,56 +17,66 @@ from tasks.reducer.learn import learn
 from tasks.reducer.params import LearningParams
 from tasks.reducer.report import learning_picture
 from tasks.reducer.stream import Stream
-from tasks.runtime import bf16_products, device, torch_threads
+from tasks.runtime import bf16_products, device, rank
+from tasks.tracking import following
 
 LOOKED_AT = 1000
 """Validation rows by which training is followed."""
 
 
-def train(
-    out: Path,
-    data: Path,
-    old: Path | None,
-    excluded: Sequence[Path],
-    start: Path | None,
-    params: LearningParams,
-    work: Path,
-    show: Callable[[float], None],
-) -> dict[str, Any]:
-    """Train on the train splits of `data` and `old`, and write model/, learning.json and learning.svg into a new folder.
+class Job(Params):
+    """A training, as JSON for a process that knows nothing else: on the train splits of `data` and `old`, without any
+    term of a val or test split of these or of `excluded`.
 
-    No term of a val or test split of any corpus is trained on.  start: a model to begin with.
+    start: a model to begin with.  work: where checkpoints lie.  out: a new folder for model/, learning.json and
+    learning.svg.
     """
-    corpora = [data, *filter(None, [old])]
+
+    data: Path
+    old: Path | None
+    excluded: list[Path]
+    start: Path | None
+    work: Path
+    out: Path
+    params: LearningParams
+
+
+def train_apart(job: Job, progress: Callable[[float], None]) -> None:
+    """`train` in as many processes as the job says; raises what `train_in_processes` does."""
+    trainers = Trainers("the reducer", "tasks.reducer.worker", job.params.num_processes)
+    train_in_processes(trainers, job.model_dump_json(), job.work, progress)
+
+
+def train(job: Job, show: Callable[[float], None]) -> None:
+    """Each of several processes calls it with the same job; the first one writes."""
+    params = job.params
+    corpora = [job.data, *filter(None, [job.old])]
     stream = Stream(
-        new=row_groups(data / "train"),
-        old=row_groups(old / "train") if old else [],
+        new=row_groups(job.data / "train"),
+        old=row_groups(job.old / "train") if job.old else [],
         mix=params.mix,
-        judged=judged_terms([*corpora, *excluded]),
+        judged=judged_terms([*corpora, *job.excluded]),
         characters=params.characters,
         seed=params.seed,
     )
-    validation = (
-        drawn_evenly(data / "val", LOOKED_AT, params.seed) if (data / "val").is_dir() else pl.DataFrame(schema=COLUMNS)
-    )
-    reducer = begun(start, params)
-    with torch_threads(), bf16_products():
+    known = job.data / "val"
+    validation = drawn_evenly(known, LOOKED_AT, params.seed) if known.is_dir() else pl.DataFrame(schema=COLUMNS)
+    reducer = begun(job.start, params).to(device())
+    tracker = params.tracker if rank() == 0 else "none"
+    with bf16_products(), following(tracker, job.work, f"reducer {params.head}", params.identity()) as follow:
         made = learn(
-            reducer.to(device()),
+            reducer,
             stream,
             validation,
             steps=params.steps,
             rate=params.rate,
-            checkpoint=work / "checkpoint.safetensors",
+            checkpoint=job.work / "checkpoint.safetensors",
             identity=json.dumps(params.identity()),
             show=show,
+            follow=follow,
         )
-    out.mkdir(parents=True)
-    save_reducer(out / "model", reducer)
-    figures = told(reducer, made)
-    (out / "learning.json").write_text(json.dumps({**figures, "history": made.history}, indent=1))
-    (out / "learning.svg").write_text(learning_picture(made.history))
-    return figures
+    if rank() == 0:
+        write(job.out, reducer, made)
 
 
 def begun(start: Path | None, params: LearningParams) -> Learnt:
@@ -81,9 +92,11 @@ def begun(start: Path | None, params: LearningParams) -> Learnt:
     return reducer
 
 
-def told(reducer: Learnt, made: Learning) -> dict[str, Any]:
-    """Figures of a training."""
-    return {
+def write(out: Path, reducer: Learnt, made: Learning) -> None:
+    """The folder of a training."""
+    out.mkdir(parents=True)
+    save_reducer(out / "model", reducer)
+    figures = {
         "parameters": sum(of.numel() for of in reducer.parameters()),
         "rows": made.rows,
         "characters": made.characters,
@@ -91,3 +104,5 @@ def told(reducer: Learnt, made: Learning) -> dict[str, Any]:
         "characters_per_second": made.characters / max(made.seconds, 1e-9),
         "reading_share": made.waited / max(made.seconds, 1e-9),
     }
+    (out / "learning.json").write_text(json.dumps({**figures, "history": made.history}, indent=1))
+    (out / "learning.svg").write_text(learning_picture(made.history))

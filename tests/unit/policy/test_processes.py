@@ -18,9 +18,10 @@ from safetensors.torch import load_file
 from transformers import LlamaForSequenceClassification
 
 from tasks.errors import InputError, ProcessDied, TrainingError
+from tasks.launch import environment, free_place
 from tasks.models import load_causal_lm, save_model
 from tasks.policy.arm import Job, train_arm
-from tasks.policy.launch import environment, free_place, train_in_processes
+from tasks.policy.launch import train_arm_apart, trainers
 from tasks.policy.params import PolicyParams
 from tasks.policy.rewards import read_seen
 from tasks.runtime import torch_threads
@@ -31,8 +32,8 @@ TASK = """
 import sys
 from pathlib import Path
 from tasks.policy.arm import Job
-from tasks.policy.launch import train_in_processes
-train_in_processes(Job.model_validate_json(Path(sys.argv[1]).read_text()), lambda share: None)
+from tasks.policy.launch import train_arm_apart
+train_arm_apart(Job.model_validate_json(Path(sys.argv[1]).read_text()), lambda share: None)
 """
 Make = Callable[..., Job]
 
@@ -113,7 +114,7 @@ def test_two_processes_see_the_groups_of_one(generations: int, make_job: Make) -
     with torch_threads(1):
         train_arm(one, silent)
     shares: list[float] = []
-    train_in_processes(two, shares.append)
+    train_arm_apart(two, shares.append)
 
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
@@ -139,7 +140,7 @@ def test_an_arm_in_a_process_of_its_own_is_the_same_to_the_last_bit(make_job: Ma
     here, apart = make_job("here"), make_job("apart", side_by_side=len(os.sched_getaffinity(0)))
     with torch_threads(1):
         train_arm(here, silent)
-    train_in_processes(apart, silent)
+    train_arm_apart(apart, silent)
     models = [load_file(job.out / "model/model.safetensors") for job in (here, apart)]
     assert all((models[0][name] == models[1][name]).all() for name in models[0])
 
@@ -158,10 +159,10 @@ def test_a_place_holds_its_gpus_and_its_share_of_the_cores(monkeypatch: pytest.M
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
     two = PolicyParams(num_processes=2, launcher="accelerate", side_by_side=2)
-    given = [environment(two, place) for place in (0, 1)]
+    given = [environment(trainers("density", two), place) for place in (0, 1)]
     assert [of["CUDA_VISIBLE_DEVICES"] for of in given] == ["4,5", "6,7"]
     assert {of["OMP_NUM_THREADS"] for of in given} == {str(max(1, cores // 4))}
-    alone = environment(PolicyParams(launcher="accelerate"), 0)
+    alone = environment(trainers("density", PolicyParams(launcher="accelerate")), 0)
     assert alone["CUDA_VISIBLE_DEVICES"] == "4"
 
 
@@ -192,7 +193,7 @@ def test_a_cancelled_task_leaves_no_process(make_job: Make) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_in_processes(job, cancel)
+        train_arm_apart(job, cancel)
     wait(lambda: not processes_of(job))
 
 
@@ -200,7 +201,7 @@ def test_the_reason_of_a_process_is_that_of_the_task(make_job: Make, tmp_path: P
     job = make_job("weightless", num_processes=2)
     pl.read_parquet(job.weights).head(3).write_parquet(tmp_path / "few.parquet")
     with pytest.raises(TrainingError, match=r"^Prompt p3 has no weight.*Weigh these prompts again\.$"):
-        train_in_processes(job.model_copy(update={"weights": tmp_path / "few.parquet"}), silent)
+        train_arm_apart(job.model_copy(update={"weights": tmp_path / "few.parquet"}), silent)
 
 
 def test_a_process_that_is_shot_is_told_of_in_one_message(make_job: Make) -> None:
@@ -214,5 +215,5 @@ def test_a_process_that_is_shot_is_told_of_in_one_message(make_job: Make) -> Non
         ProcessDied,
         match=r"One of the 2 processes that train density, without which none can go on, failed \(.*processes\.log",
     ):
-        train_in_processes(job, shoot)
+        train_arm_apart(job, shoot)
     assert not processes_of(job)
