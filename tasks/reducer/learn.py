@@ -96,7 +96,7 @@ def learn(
         told["waited"] += time.monotonic() - asked
         torch.manual_seed(stream.seed * 1_000_003 + step)
         for group in optimizer.param_groups:
-            group["lr"] = rate * _share(step, steps)
+            group["lr"] = rate * rate_share(step, steps)
         with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):
             loss = together(*tensors)
         optimizer.zero_grad()
@@ -115,9 +115,8 @@ def learn(
         told["characters"] += sum(int(rows["term"].str.len_bytes().sum()) for _, rows in drawn)
         if step in looks and rank() == 0:
             history.append({"step": step, "loss": total / (step - (history[-1]["step"] if history else 0))})
-            history[-1]["rows"] = looked(learner, validation)
-            correct = {"correct": row["correct"] for row in history[-1]["rows"][:1]}
-            follow(step, {"loss": history[-1]["loss"]} | correct)
+            history[-1]["rows"] = seen = looked(learner, validation)
+            follow(step, {"loss": history[-1]["loss"], **({"correct": seen[0]["correct"]} if seen else {})})
             total = 0.0
         if checkpoint and rank() == 0 and time.monotonic() - saved > every:
             weights = {f"weight.{name}": of for name, of in weights_of(learner).items()}
@@ -147,7 +146,7 @@ def looked(learner: nn.Module, validation: pl.DataFrame) -> History:
     return rows
 
 
-def _share(step: int, steps: int) -> float:
+def rate_share(step: int, steps: int) -> float:
     """Of the highest rate: a linear rise, then a cosine to zero."""
     warm = max(1, round(WARM_UP * steps))
     return min(1.0, (step + 1) / warm) * (1 + math.cos(math.pi * step / steps)) / 2

@@ -29,7 +29,7 @@ class LearningParams(Tracked):
     num_processes: int = Field(
         1,
         ge=1,
-        description="processes that train together, on a GPU each or on the CPU, with a batch each in every step",
+        description="processes that train together, a GPU each or on the CPU; each learns a batch in a step",
     )
     seed: int = Field(0, ge=0, lt=2**31, description="seed of the network and of the order of rows")
 

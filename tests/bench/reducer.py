@@ -1,8 +1,8 @@
 """The reducer: `demo` learnt on two cores from a covering corpus, its twin from shallow data, both diagnosed.
 
-Bars: learnt in at most 20 minutes; one step right on the covering test set ≥ .96 overall, at 50 to 80 nodes and at redex
-depths over 7, ≥ .90 over 150 nodes; normal form or not ≥ .995; whole reductions ≥ .80; better than the twin that learnt
-as long from shallow data in every group of redex depth over 4, the interval clear of 0; reading rows takes ≤ .10.
+Bars: learnt in at most 20 minutes; one step right on the covering test set ≥ .96 overall, at 50 to 80 nodes and at
+redex depths over 7, ≥ .90 over 150 nodes; normal form or not ≥ .995; whole reductions ≥ .80; better than the twin that
+learnt as long from shallow data in every group of redex depth over 4, the interval clear of 0; reading rows ≤ .10.
 
     python -m tests.bench.reducer [FOLDER]
 """

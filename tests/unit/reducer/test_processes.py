@@ -1,0 +1,57 @@
+"""A reducer that two processes train is the one that a plain loop trains by the mean of two batches' losses."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tasks.errors import TrainingError
+from tasks.reducer.corpus import judged_terms, row_groups
+from tasks.reducer.folder import Learnt, load_reducer
+from tasks.reducer.learn import LONGEST_GRADIENT, rate_share
+from tasks.reducer.params import LearningParams
+from tasks.reducer.stream import Place, Stream
+from tasks.reducer.train import Job, begun, train_apart
+from tasks.runtime import bf16_products, torch_threads
+
+PARAMS = LearningParams(width=16, layers=2, steps=6, characters=500, rate=1e-2, num_processes=2)
+
+
+def job(corpus: Path, folder: Path, params: LearningParams = PARAMS) -> Job:
+    return Job(data=corpus, old=None, excluded=[], start=None, work=folder / "work", out=folder / "out", params=params)
+
+
+def trained_plainly(corpus: Path) -> Learnt:
+    """Two batches a step, one after the other."""
+    made = begun(None, PARAMS)
+    stream = Stream(row_groups(corpus / "train"), [], 0.0, judged_terms([corpus]), PARAMS.characters, PARAMS.seed)
+    batches = stream.batches(Place())
+    optimizer = torch.optim.AdamW(made.parameters(), lr=PARAMS.rate, weight_decay=0.01, fused=True)
+    with torch_threads(1), bf16_products():
+        for step in range(PARAMS.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = PARAMS.rate * rate_share(step, PARAMS.steps)
+            optimizer.zero_grad()
+            for _ in range(2):
+                (made(*made.tensors(next(batches)[1])) / 2).backward()
+            nn.utils.clip_grad_norm_(made.parameters(), LONGEST_GRADIENT)
+            optimizer.step()
+    return made
+
+
+def test_two_processes_learn_what_one_learns_of_both_batches(corpus: Path, tmp_path: Path) -> None:
+    shares: list[float] = []
+    train_apart(job(corpus, tmp_path), shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    together, plain = load_reducer(tmp_path / "out/model").state_dict(), trained_plainly(corpus).state_dict()
+    for name, of in plain.items():
+        torch.testing.assert_close(together[name], of, rtol=1e-3, atol=1e-4)
+
+
+def test_the_reason_of_a_process_is_that_of_the_task(corpus: Path, tmp_path: Path) -> None:
+    wild = PARAMS.model_copy(update={"rate": 1e30})
+    with pytest.raises(TrainingError, match=r"^The loss is not finite after \d steps.*lower --rate\.$"):
+        train_apart(job(corpus, tmp_path, wild), lambda share: None)
+    assert not (tmp_path / "out").exists()
