@@ -11,6 +11,7 @@ SYMBOLS = "\\.(){}" + string.digits + string.ascii_lowercase + string.ascii_uppe
 """Of the notation of `lambda_gen_rs`, numbered from 1."""
 SEPARATOR, END = 1 + len(SYMBOLS), 2 + len(SYMBOLS)
 """Between a term and the next, and after that."""
+OPENING, CLOSING = 1 + SYMBOLS.index("("), 1 + SYMBOLS.index(")")
 VOCABULARY = 3 + len(SYMBOLS)
 Ints = NDArray[np.int64]
 
@@ -30,6 +31,13 @@ def encoded(terms: Sequence[str]) -> tuple[Ints, Ints]:
     ids = np.full((len(terms), int(lengths.max())), PADDING)
     ids[np.arange(ids.shape[1]) < lengths[:, None]] = numbers("".join(terms))
     return ids, lengths
+
+
+def closing(ids: Ints, begin: Ints) -> Ints:
+    """Where the parenthesis that opens at `begin` [n] is closed, [n]; anywhere where none opens there. ids: [n, T]."""
+    place = np.arange(ids.shape[1])
+    open_ = np.cumsum(((ids == OPENING) * 1 - (ids == CLOSING)) * (place >= begin[:, None]), axis=1)
+    return np.argmax((open_ == 0) & (place >= begin[:, None]), axis=1)
 
 
 def decoded(ids: Ints) -> str:

@@ -3,18 +3,17 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from tasks.errors import InputError
-from tasks.tables import Floats
 
-Split = Literal["train", "val", "test"]
-COLUMNS = {
+Doubles = NDArray[np.float64]
+COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "term": pl.String,
     "next_term": pl.String,
     "target_span": pl.Struct({"start": pl.Int32, "end": pl.Int32}),
@@ -84,7 +83,7 @@ def drawn_evenly(folder: Path, most: int, seed: int, where: pl.Expr | None = Non
     kept: list[pl.DataFrame] = []
     groups = row_groups(folder)
     order = np.random.default_rng([seed, 3])
-    keys: list[Floats] = []
+    keys: list[Doubles] = []
     for group in groups:
         rows = read_groups([group], tuple(COLUMNS))
         rows = rows if where is None else rows.filter(where)
@@ -96,7 +95,7 @@ def drawn_evenly(folder: Path, most: int, seed: int, where: pl.Expr | None = Non
     return pl.concat(kept)
 
 
-def _least(kept: list[pl.DataFrame], keys: list[Floats], most: int) -> tuple[list[pl.DataFrame], list[Floats]]:
+def _least(kept: list[pl.DataFrame], keys: list[Doubles], most: int) -> tuple[list[pl.DataFrame], list[Doubles]]:
     """The rows of the least keys, in their order."""
     rows, lots = pl.concat(kept), np.concatenate(keys)
     chosen = np.sort(np.argsort(lots, kind="stable")[:most])

@@ -42,7 +42,7 @@ def diagnose(
     with torch_threads():
         steps = judged_steps(reducer, drawn, lambda share: show(STEPS_SHARE * share))
         wholes = judged_wholes(reducer, roots, lambda share: show(STEPS_SHARE + (1 - STEPS_SHARE) * share))
-    made = {"rows": figures(steps, wholes), "errors": errors(steps), "calibration": calibration(steps)}
+    made: dict[str, Any] = {"rows": figures(steps, wholes), "errors": errors(steps), "calibration": calibration(steps)}
     said = page(made, worst(steps), f"{len(steps)} rows and {len(wholes)} whole reductions.")
     steps.write_parquet(out / PREDICTIONS)
     wholes.write_parquet(out / REDUCTIONS)

@@ -13,7 +13,8 @@ from tasks.reducer.params import LearningParams
 from tasks.reducer.pointer import PointerConfig, PointerNetwork, PointerReducer
 
 Learnt = PointerReducer | CausalReducer
-UPPER_SHARE = 0.4
+LATER_SHARE = 5
+"""One in so many of the pointer's blocks looks for the second place, one for the third."""
 KINDS: dict[str, tuple[type[PreTrainedModel], type[Learnt]]] = {
     PointerConfig.model_type: (PointerNetwork, PointerReducer),
     "llama": (LlamaForCausalLM, CausalReducer),
@@ -25,8 +26,9 @@ def new_reducer(params: LearningParams) -> Learnt:
     """With random weights, by torch's seed."""
     if params.head == "causal":
         return CausalReducer(new_network(params.width, params.layers))
-    upper = max(1, round(UPPER_SHARE * params.layers))
-    shape = PointerConfig(width=params.width, hidden=2 * params.width, lower=params.layers - upper, upper=upper)
+    later = max(1, params.layers // LATER_SHARE)
+    blocks = (params.layers - 2 * later, later, later)
+    shape = PointerConfig(width=params.width, hidden=2 * params.width, blocks=blocks)
     return PointerReducer(PointerNetwork(shape))
 
 

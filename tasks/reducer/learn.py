@@ -79,7 +79,7 @@ def learn(
     where, together = device(), spread(learner)
     step, place, total = 0, Place(), 0.0
     history: History = []
-    told = {"rows": 0, "characters": 0, "seconds": 0.0, "waited": 0.0}
+    told: dict[str, Any] = {"rows": 0, "characters": 0, "seconds": 0.0, "waited": 0.0}
     if checkpoint and (found := read_checkpoint(checkpoint, identity)):
         said, kept = found
         learner.load_state_dict(under(kept, "weight."), strict=False)

@@ -19,12 +19,12 @@ class LearningParams(Tracked):
         "writes the next term",
     )
     width: int = Field(128, ge=16, le=4096, multiple_of=16, description="numbers that a character is")
-    layers: int = Field(5, ge=2, le=64, description="blocks; of the pointer's, two fifths look for the end")
+    layers: int = Field(5, ge=3, le=64, description="blocks; of the pointer's, three fifths look for the beginning")
     steps: int = Field(7000, ge=1, description="training steps")
     characters: int = Field(
         4000, ge=100, description="of terms, in a step of each process; a longer term is a step of its own"
     )
-    rate: float = Field(2e-3, gt=0, le=1, description="learning rate at its highest")
+    rate: float = Field(4e-3, gt=0, le=1, description="learning rate at its highest")
     mix: float = Field(0.2, ge=0, lt=1, description="share of rows that come from the old corpus, where one is given")
     num_processes: int = Field(
         1,

@@ -1,16 +1,19 @@
 """A reducer that points: where the leftmost-outermost redex begins and ends, or that there is none.
 
-The step itself is exact (`lambda_gen_rs.contract`). A term is read in one pass of a few blocks, each of which counts:
-every channel of a counter adds a learnt step of -1 to 1 for each character, from the left or from the right, and a
-perceptron reads the sums. Counting is what parentheses ask for: a transformer of this size, which attends to averages,
-learnt them many times more slowly. After Graves et al. (2014) and Suzgun et al. (2019, "LSTM Networks Can Perform
+The step itself is done exactly (`lambda_gen_rs.contract`). A term is read in one pass of a few blocks, each of which
+counts: every channel of a counter adds a learnt step of -1 to 1 for each character, from the left or from the right,
+and a perceptron reads the sums. Counting is what parentheses ask for: a transformer of this size, which attends to
+averages, learnt them many times more slowly. After Graves et al. (2014) and Suzgun et al. (2019, "LSTM Networks Can Perform
 Dynamic Counting"); departures: steps do not depend on earlier sums within a block, so that sums are one `cumsum`, and
 what depends on them is left to the next block.
 
-The end is looked for after the beginning is known (as in Wang & Jiang 2017, "Machine Comprehension Using Match-LSTM and
-Answer Pointer"): upper blocks count from there on alone.
+A redex is found in three stages, its beginning, the end of its function, the end of its argument, each by blocks that
+count from the place found before on alone (as Wang & Jiang 2017, "Machine Comprehension Using Match-LSTM and Answer
+Pointer", find an answer's end after its beginning). Without the middle one, 120 seconds of training on one core left
+the end's loss at 2.5 instead of 0.7.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +26,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from tasks.reducer.answers import NO_TERM, Answer
-from tasks.reducer.characters import PADDING, VOCABULARY, encoded
+from tasks.reducer.characters import PADDING, VOCABULARY, closing, encoded
 
 NEVER = -1e9
 PERIODS = (4.0, 16.0)
@@ -32,7 +35,7 @@ CLAMPED, SCALED = 4.0, 32.0
 
 class PointerConfig(PretrainedConfig):
     """width: of a character's vector.  counters: each way, a block.  window: characters on each side that the first
-    layer sees.  lower, upper: blocks before and after the beginning is known."""
+    layer sees.  blocks: of each stage."""
 
     model_type = "katflow-pointer"
 
@@ -42,22 +45,20 @@ class PointerConfig(PretrainedConfig):
         hidden: int = 256,
         counters: int = 16,
         window: int = 3,
-        lower: int = 3,
-        upper: int = 2,
+        blocks: Sequence[int] = (3, 1, 1),
         vocab_size: int = VOCABULARY,
         **given: object,
     ) -> None:
         self.width, self.hidden, self.counters, self.window = width, hidden, counters, window
-        self.lower, self.upper, self.vocab_size = lower, upper, vocab_size
+        self.blocks, self.vocab_size = list(blocks), vocab_size
         super().__init__(**given)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Logits of a batch: beginning and last character [n, T], normal form [n]."""
+    """Logits of a batch: of each place, [n, T] each in the order of stages; normal form [n]."""
 
-    begin: torch.Tensor
-    last: torch.Tensor
+    places: tuple[torch.Tensor, ...]
     normal: torch.Tensor
 
 
@@ -96,33 +97,34 @@ class PointerNetwork(PreTrainedModel):
     def __init__(self, config: PointerConfig) -> None:
         super().__init__(config)
         self.seen = nn.EmbeddingBag((2 * config.window + 1) * config.vocab_size, config.width, mode="sum")
-        self.lower = nn.ModuleList(Counting(config) for _ in range(config.lower))
-        self.upper = nn.ModuleList(Counting(config) for _ in range(config.upper))
-        self.marks = nn.Parameter(torch.randn(2, config.width))
-        self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in range(2))
-        self.begins = nn.Linear(config.width, 2)
-        self.ends = nn.Linear(config.width, 1)
+        self.stages = nn.ModuleList(nn.ModuleList(Counting(config) for _ in range(of)) for of in config.blocks)
+        self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in config.blocks)
+        self.points = nn.ModuleList(nn.Linear(config.width, 1) for _ in config.blocks)
+        self.normal = nn.Linear(config.width, 1)
+        self.marks = nn.Parameter(torch.randn(len(config.blocks) - 1, 2, config.width))
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
         """As torch initialises them."""
 
-    def forward(self, ids: torch.Tensor, begin: torch.Tensor | None = None) -> Scores:
-        """ids: [n, T].  begin: [n], where the redex begins, as training knows it; else the likeliest place."""
-        held = (ids != PADDING)[..., None]
-        x = self._windows(ids)
-        for block in self.lower:
-            x = block(x, held)
-        first = self.begins(self.norms[0](x)).float().masked_fill(~held, NEVER)
-        begins, normal = first[..., 0], first[..., 1].amax(dim=1)
-        at = (begins.argmax(dim=1) if begin is None else begin)[:, None]
-        place = torch.arange(ids.shape[1], device=ids.device)
-        after = (place >= at)[..., None]
-        x = x + (place == at)[..., None] * self.marks[0] + after * self.marks[1]
-        for block in self.upper:
-            x = block(x, held & after)
-        last = self.ends(self.norms[1](x)).float().masked_fill(~(held & after), NEVER)[..., 0]
-        return Scores(begins, last, normal)
+    def forward(self, ids: torch.Tensor, places: Sequence[torch.Tensor] = ()) -> Scores:
+        """ids: [n, T].  places: [n] each, of the first stages, as training knows them; else the likeliest count."""
+        counted = held = (ids != PADDING)[..., None]
+        number = torch.arange(ids.shape[1], device=ids.device)
+        x, found = self._windows(ids), []
+        for stage, (blocks, norm, point) in enumerate(zip(self.stages, self.norms, self.points, strict=True)):
+            for block in blocks:
+                x = block(x, counted)
+            y = norm(x)
+            found.append(point(y).float().masked_fill(~counted, NEVER)[..., 0])
+            if stage == 0:
+                normal = self.normal(y).float().masked_fill(~held, NEVER)[..., 0].amax(dim=1)
+            if stage < len(self.marks):
+                at = (places[stage] if stage < len(places) else found[-1].argmax(dim=1))[:, None]
+                after = (number >= at)[..., None]
+                x = x + (number == at)[..., None] * self.marks[stage, 0] + after * self.marks[stage, 1]
+                counted = held & after
+        return Scores(tuple(found), normal)
 
     def _windows(self, ids: torch.Tensor) -> torch.Tensor:
         """Each character with its neighbours: the sum of a vector for each symbol at each distance."""
@@ -140,30 +142,31 @@ class PointerReducer(nn.Module):
         self.network = network
 
     def tensors(self, rows: pl.DataFrame) -> tuple[torch.Tensor, ...]:
-        """ids [n, T], and [n] each: first and last character of the redex, whether there is none."""
+        """ids [n, T], and [n] each: the redex's first character, its function's last and its own last, and whether
+        there is none."""
         ids, _ = encoded(rows["term"].to_list())
         span = rows["target_span"].struct
-        begin, last = (span.field(name).to_numpy().astype(np.int64) for name in ("start", "end"))
-        return tuple(map(torch.from_numpy, (ids, begin, np.maximum(last - 1, 0), rows["is_nf"].to_numpy())))
+        begin, end = (span.field(name).to_numpy().astype(np.int64) for name in ("start", "end"))
+        of = (ids, begin, closing(ids, begin), np.maximum(end - 1, 0), rows["is_nf"].to_numpy())
+        return tuple(map(torch.from_numpy, of))
 
-    def forward(self, ids: torch.Tensor, begin: torch.Tensor, last: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
-        """Mean -log p of what is right: normal form or not, and where not, first and last character."""
-        ids, begin, last, normal = (of.to(self.network.device) for of in (ids, begin, last, normal))
-        scores = self.network(ids, begin)
+    def forward(self, ids: torch.Tensor, *places_and_normal: torch.Tensor) -> torch.Tensor:
+        """Mean -log p of what is right: normal form or not, and where not, each place after those before it."""
+        ids, *places, normal = (of.to(self.network.device) for of in (ids, *places_and_normal))
+        scores = self.network(ids, places)
         decision = nn.functional.binary_cross_entropy_with_logits(scores.normal, normal.float())
-        begins = nn.functional.cross_entropy(scores.begin, begin, reduction="none")
-        lasts = nn.functional.cross_entropy(scores.last, last, reduction="none")
-        return decision + ((begins + lasts) * ~normal).mean()
+        losses = sum(map(functools.partial(nn.functional.cross_entropy, reduction="none"), scores.places, places))
+        return decision + (losses * ~normal).mean()
 
     @torch.inference_mode()
     def answers(self, terms: Sequence[str]) -> list[Answer]:
         """One step of each term. Confidence is the probability of what it answers."""
         scores = self.network(torch.from_numpy(encoded(terms)[0]).to(self.network.device))
-        begins, lasts = (of.log_softmax(dim=1).max(dim=1) for of in (scores.begin, scores.last))
+        likeliest = [of.log_softmax(dim=1).max(dim=1) for of in scores.places]
         normal = scores.normal.sigmoid()
-        pointed = (1 - normal) * (begins.values + lasts.values).exp()
-        spans = list(zip(begins.indices.tolist(), (lasts.indices + 1).tolist(), strict=True))
-        made = lam.contract(list(terms), spans)
+        pointed = (1 - normal) * sum(of.values for of in likeliest).exp()
+        begins, ends = likeliest[0].indices.tolist(), (likeliest[-1].indices + 1).tolist()
+        made = lam.contract(list(terms), list(zip(begins, ends, strict=True)))
         return [
             Answer(None, sure) if sure > 0.5 else Answer(NO_TERM if term is None else term, other)
             for sure, other, term in zip(normal.tolist(), pointed.tolist(), made, strict=True)

@@ -23,7 +23,7 @@ DIAGNOSED = {
     "heatmap.svg",
     "calibration.svg",
 }
-SMALL = ["--width", "16", "--layers", "2", "--steps", "20", "--characters", "1000"]
+SMALL = ["--width", "16", "--layers", "3", "--steps", "20", "--characters", "1000"]
 
 
 def here(*arguments: str) -> int:

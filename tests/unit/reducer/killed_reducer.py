@@ -27,7 +27,7 @@ def learned(head: Head, corpus: Path, work: Path, kill_at: int = 0) -> tuple[Lea
             os.kill(os.getpid(), signal.SIGKILL)
 
     torch.manual_seed(0)
-    reducer = new_reducer(LearningParams(head=head, width=16, layers=2))
+    reducer = new_reducer(LearningParams(head=head, width=16, layers=3))
     stream = Stream(row_groups(corpus / "train"), [], 0.0, judged_terms([corpus]), 1000, 0)
     made = learn(
         reducer,

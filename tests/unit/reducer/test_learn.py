@@ -1,5 +1,6 @@
 """Heads: an answer does not hang on who stands beside; training goes on after a kill to the same bits."""
 
+import json
 import os
 import signal
 import subprocess
@@ -72,7 +73,7 @@ def test_the_loss_of_a_pointer_is_of_its_own_answer(rows: pl.DataFrame) -> None:
 def test_a_pointer_that_points_at_no_redex_gives_no_term(rows: pl.DataFrame) -> None:
     made = reducer("pointer")
     with torch.no_grad():
-        made.network.begins.bias[1] = -100.0  # never normal form
+        made.network.normal.bias[0] = -100.0  # never normal form
     answers = made.answers(rows["term"].to_list())
     assert all(answer.next_term is not None for answer in answers)
     assert NO_TERM in {answer.next_term for answer in answers}
@@ -129,7 +130,7 @@ def test_what_is_no_reducer_is_refused(tmp_path: Path) -> None:
         load_reducer(tmp_path / "model")
     weights.write_bytes(whole)
     config = tmp_path / "model/config.json"
-    config.write_text(config.read_text().replace('"lower": 2', '"lower": 3'))
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"blocks": [2, 1, 1]}))
     with pytest.raises(InputError, match="other weights than its config says"):
         load_reducer(tmp_path / "model")
 
