@@ -1,11 +1,15 @@
 """What a reducer answers to a term, and what is wrong with it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import lambda_gen_rs as lam
+import numpy as np
 
+from tasks.reducer.batches import batches
+
+Show = Callable[[float], None]
 NO_TERM = ""
 """The answer of one whose span is no redex of the term: there is nothing to contract."""
 ERRORS = (
@@ -28,9 +32,21 @@ class Answer:
 
 
 class Reducer(Protocol):
-    """Anything that reduces by one step; terms are well-formed and closed."""
+    """Anything that reduces by one step; terms are well-formed and closed, and few enough to be in memory together."""
 
     def answers(self, terms: Sequence[str]) -> list[Answer]: ...
+
+
+def answered(reducer: Reducer, terms: Sequence[str], show: Show = lambda share: None) -> list[Answer]:
+    """One step of each term, however many there are; those of alike lengths are answered together."""
+    found = [Answer(None, 0.0)] * len(terms)
+    done = 0
+    for some in batches(np.array([len(term) for term in terms])):
+        for at, answer in zip(some, reducer.answers([terms[at] for at in some]), strict=True):
+            found[at] = answer
+        done += len(some)
+        show(done / len(terms))
+    return found
 
 
 def error_of(term: str, next_term: str | None) -> str | None:

@@ -47,6 +47,17 @@ class CausalReducer(nn.Module):
         return (losses.view_as(wanted).sum(dim=1) / counted).mean()
 
     @torch.inference_mode()
+    def right(self, rows: pl.DataFrame) -> list[bool]:
+        """Whether each row's next term is what is answered to its term.
+
+        It is where each of its characters is the likeliest after the right ones, which one pass tells.
+        """
+        ids, labels = self.tensors(rows)
+        likeliest = self.network(ids.to(self.network.device)).logits[:, :-1].argmax(dim=-1).cpu()
+        wanted = labels[:, 1:]
+        return ((likeliest == wanted) | (wanted == IGNORED)).all(dim=1).tolist()  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
     def answers(self, terms: Sequence[str]) -> list[Answer]:
         """One step of each term, the likeliest character after the other. Confidence is the answer's probability."""
         longest = max(map(len, terms)) + 1

@@ -7,11 +7,10 @@ import lambda_gen_rs as lam
 import numpy as np
 import polars as pl
 
-from tasks.reducer.answers import ERRORS, Answer, Reducer, error_of
+from tasks.reducer.answers import ERRORS, Reducer, answered, error_of
 from tasks.reducer.buckets import bucket_of, counted, with_prefix
 from tasks.reducer.follow import follow
 
-AT_ONCE = 512
 BINS = 10
 """Of confidence, equally wide."""
 WORST = 20
@@ -22,17 +21,11 @@ Show = Callable[[float], None]
 def judged_steps(reducer: Reducer, rows: pl.DataFrame, show: Show = lambda share: None) -> pl.DataFrame:
     """One step of every row: term, next_term (the answer), confidence, error (null: right), what kind of term it is.
 
-    rows: of a corpus, n > 0. Terms of alike lengths are answered together.
+    rows: of a corpus, n > 0.
     """
     rows = with_prefix(rows).select(*KEPT, "is_nf")
-    order = rows["term"].str.len_bytes().arg_sort()
-    found: list[Answer] = [Answer(None, 0.0)] * len(rows)
     terms = rows["term"].to_list()
-    for start in range(0, len(rows), AT_ONCE):
-        some = order[start : start + AT_ONCE].to_list()
-        for at, answer in zip(some, reducer.answers([terms[at] for at in some]), strict=True):
-            found[at] = answer
-        show(min(1.0, (start + AT_ONCE) / len(rows)))
+    found = answered(reducer, terms, show)
     errors = [error_of(term, answer.next_term) for term, answer in zip(terms, found, strict=True)]
     return rows.with_columns(
         next_term=pl.Series([answer.next_term for answer in found], dtype=pl.String),

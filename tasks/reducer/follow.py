@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import lambda_gen_rs as lam
 
-from tasks.reducer.answers import Reducer
+from tasks.reducer.answers import Reducer, answered
 
 SLACK = 2
 """Times the steps of the leftmost-outermost reduction, after which one is given up: another order may take more."""
@@ -34,7 +34,7 @@ def follow(
     going = list(range(len(terms)))
     while going:
         still = []
-        for at, answer in zip(going, reducer.answers([reached[at] for at in going]), strict=True):
+        for at, answer in zip(going, answered(reducer, [reached[at] for at in going]), strict=True):
             if answer.next_term is None:
                 said[at] = True
             elif taken[at] < SLACK * steps[at] and _is_term(answer.next_term):

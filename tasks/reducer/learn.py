@@ -2,11 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import polars as pl
 import torch
 from torch import nn
@@ -14,9 +15,8 @@ from transformers import PreTrainedModel
 
 from tasks.checkpoints import optimizer_tensors, read_checkpoint, restore_optimizer, under, write_checkpoint
 from tasks.errors import TrainingError
-from tasks.reducer.answers import Answer
-from tasks.reducer.buckets import counted
-from tasks.reducer.diagnose import is_right, judged_steps
+from tasks.reducer.batches import batches
+from tasks.reducer.buckets import counted, with_prefix
 from tasks.reducer.stream import Place, Stream
 from tasks.runtime import device, rank, world_size
 from tasks.sealed_folders import weights_of
@@ -30,7 +30,7 @@ History = list[dict[str, Any]]
 
 
 class Learner(Protocol):
-    """A network that learns one step, called with what `tensors` gives for its loss."""
+    """A network that learns one step, called with what `tensors` gives for its loss; `right` says of which rows."""
 
     network: PreTrainedModel
 
@@ -38,7 +38,7 @@ class Learner(Protocol):
 
     def __call__(self, *tensors: torch.Tensor) -> torch.Tensor: ...
 
-    def answers(self, terms: Sequence[str]) -> list[Answer]: ...
+    def right(self, rows: pl.DataFrame) -> list[bool]: ...
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,11 @@ def learn(
         step, place, total, history = said["step"], Place(**said["place"]), said["total"], said["history"]
         told = said["told"]
     looks = {math.ceil(steps * (number + 1) / JUDGED) for number in range(JUDGED)}
-    saved, batches = time.monotonic(), stream.batches(place)
+    saved, coming = time.monotonic(), stream.batches(place)
     learner.train()
     while step < steps:
         asked = time.monotonic()
-        drawn = [next(batches) for _ in range(world_size())]
+        drawn = [next(coming) for _ in range(world_size())]
         place, tensors = drawn[-1][0], learner.tensors(drawn[rank()][1])
         told["waited"] += time.monotonic() - asked
         torch.manual_seed(stream.seed * 1_000_003 + step)
@@ -141,9 +141,11 @@ def spread(learner: nn.Module) -> nn.Module:
 def looked(learner: nn.Module, validation: pl.DataFrame) -> History:
     """Correctness of one step on validation rows, by group; nothing where there are none."""
     learner.eval()
-    rows = counted("step", judged_steps(learner, validation).with_columns(right=is_right())) if len(validation) else []
+    right = np.zeros(len(validation), dtype=bool)
+    for some in batches(validation["term"].str.len_bytes().to_numpy()):
+        right[some] = learner.right(validation[some])
     learner.train()
-    return rows
+    return counted("step", with_prefix(validation).with_columns(right=pl.Series(right)))
 
 
 def rate_share(step: int, steps: int) -> float:

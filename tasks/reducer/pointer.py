@@ -3,9 +3,9 @@
 The step itself is done exactly (`lambda_gen_rs.contract`). A term is read in one pass of a few blocks, each of which
 counts: every channel of a counter adds a learnt step of -1 to 1 for each character, from the left or from the right,
 and a perceptron reads the sums. Counting is what parentheses ask for: a transformer of this size, which attends to
-averages, learnt them many times more slowly. After Graves et al. (2014) and Suzgun et al. (2019, "LSTM Networks Can Perform
-Dynamic Counting"); departures: steps do not depend on earlier sums within a block, so that sums are one `cumsum`, and
-what depends on them is left to the next block.
+averages, learnt them many times more slowly. After Graves et al. (2014) and Suzgun et al. (2019, "LSTM Networks Can
+Perform Dynamic Counting"); departures: steps do not depend on earlier sums within a block, so that sums are one
+`cumsum`, and what depends on them is left to the next block.
 
 A redex is found in three stages, its beginning, the end of its function, the end of its argument, each by blocks that
 count from the place found before on alone (as Wang & Jiang 2017, "Machine Comprehension Using Match-LSTM and Answer
@@ -157,6 +157,11 @@ class PointerReducer(nn.Module):
         decision = nn.functional.binary_cross_entropy_with_logits(scores.normal, normal.float())
         losses = sum(map(functools.partial(nn.functional.cross_entropy, reduction="none"), scores.places, places))
         return decision + (losses * ~normal).mean()
+
+    def right(self, rows: pl.DataFrame) -> list[bool]:
+        """Whether each row's next term is what is answered to its term."""
+        answers = self.answers(rows["term"].to_list())
+        return [one.next_term == right for one, right in zip(answers, rows["next_term"], strict=True)]
 
     @torch.inference_mode()
     def answers(self, terms: Sequence[str]) -> list[Answer]:

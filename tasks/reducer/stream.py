@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from tasks.reducer.batches import batches
 from tasks.reducer.corpus import Group, read_groups, without
 
 POOLED = 8
@@ -56,9 +57,9 @@ class Stream:
         rows = rows[rng.permutation(len(rows))]
         lengths = rows["term"].str.len_bytes().to_numpy()
         cut = [
-            rows[some]
+            rows[start + some]
             for start in range(0, len(rows), SORTED)
-            for some in self._cut(lengths[start : start + SORTED], start)
+            for some in batches(lengths[start : start + SORTED], self.characters)
         ]
         return [cut[at] for at in rng.permutation(len(cut))]
 
@@ -68,13 +69,3 @@ class Stream:
         passes = [(at // len(groups), at % len(groups)) for at in range(pool * many, (pool + 1) * many)]
         order = {turn: np.random.default_rng([self.seed, which, turn]).permutation(len(groups)) for turn, _ in passes}
         return [groups[order[turn][at]] for turn, at in passes]
-
-    def _cut(self, lengths: np.ndarray, start: int) -> list[np.ndarray]:  # type: ignore[type-arg]
-        """Row numbers from `start` on, in batches of alike lengths and at most so many characters."""
-        order = np.argsort(lengths, kind="stable")[::-1]
-        cut, at = [], 0
-        while at < len(order):
-            many = max(1, self.characters // int(lengths[order[at]]))
-            cut.append(start + order[at : at + many])
-            at += many
-        return cut

@@ -103,7 +103,7 @@ def test_two_models_are_compared(made: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_causal_model_goes_the_same_way(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(made)
-    few = ["--diagnosis.rows", "20", "--diagnosis.traces", "2"]
+    few = ["--diagnosis.rows", "4", "--diagnosis.traces", "1"]
     assert here("--data", "new", "--head", "causal", *SMALL, *few, "--out", "causal") == 0
     assert load_reducer(made / "causal/model").answers(["\\.0"])
     assert here("--data", "new", "--init", "causal/model", *SMALL, "--out", "mixed") == 1

@@ -107,6 +107,30 @@ def sum_of_logs(made: CausalReducer, term: str, answer: str | None) -> torch.Ten
 
 
 @pytest.mark.parametrize("head", HEADS)
+def test_rows_are_right_whose_next_term_is_answered(head: Head, corpus: Path) -> None:
+    rows = pl.read_parquet(corpus / "train").filter(pl.col("size") < 30)[:60]
+    made = half_learnt(head, rows)
+    answers = made.answers(rows["term"].to_list())
+    right = [answer.next_term == next_term for answer, next_term in zip(answers, rows["next_term"], strict=True)]
+    assert made.right(rows) == right
+    assert 0 < sum(right) < len(right)
+
+
+def half_learnt(head: Head, rows: pl.DataFrame) -> PointerReducer | CausalReducer:
+    """Until some of its answers are right, not all."""
+    made = reducer(head).train()
+    optimizer = torch.optim.Adam(made.parameters(), lr=5e-3)
+    with torch_threads(1):
+        while not 0.2 * len(rows) < sum(made.right(rows)) < len(rows):
+            for _ in range(5):
+                loss = made(*made.tensors(rows))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+    return made.eval()
+
+
+@pytest.mark.parametrize("head", HEADS)
 def test_a_folder_gives_the_model_back(head: Head, rows: pl.DataFrame, tmp_path: Path) -> None:
     made = reducer(head)
     save_reducer(tmp_path / "model", made)
