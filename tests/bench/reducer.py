@@ -78,7 +78,7 @@ def call(folder: Path, flow: str, *flags: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", f"flows.{flow}", *flags],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"},
         capture_output=True,
         text=True,
         check=False,
