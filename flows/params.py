@@ -362,7 +362,7 @@ class ReducerParams(LearningParams):
         [], description="more corpora or splits to be diagnosed on: no term of their val and test is learnt from"
     )
     preset: Literal["demo", "full"] = Field(
-        "demo", description="demo: two cores, 20 minutes at most; full: a GPU; what is given besides wins"
+        "demo", description="demo: two cores, 20 minutes; full: a GPU; what is given besides wins"
     )
     init: Path | None = Field(None, description="model folder to begin with, in the place of random weights")
     model: Path | None = Field(None, description="instead of learning: model folder to diagnose")
@@ -374,7 +374,9 @@ class ReducerParams(LearningParams):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_preset(cls, given: Any) -> Any:
-        return merged(REDUCER_PRESETS.get(str(given.get("preset")), {}), given) if isinstance(given, dict) else given
+        if not isinstance(given, dict):
+            return given
+        return merged(REDUCER_PRESETS.get(str(given.get("preset", "demo")), {}), given)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

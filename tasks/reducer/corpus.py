@@ -113,8 +113,8 @@ def judged_terms(folders: Sequence[Path]) -> pl.DataFrame:
         for split in ([folder] if any(folder.glob("*.parquet")) else [folder / "val", folder / "test"])
         if any(split.glob("*.parquet"))
     ]
-    terms = [read_groups(row_groups(split), ["term"]) for split in splits]
-    return pl.concat(terms).unique() if terms else pl.DataFrame(schema={"term": pl.String})
+    groups = [group for split in splits for group in row_groups(split)]
+    return read_groups(groups, ["term"]).unique() if groups else pl.DataFrame(schema={"term": pl.String})
 
 
 def without(rows: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:

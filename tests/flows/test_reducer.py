@@ -23,7 +23,7 @@ DIAGNOSED = {
     "heatmap.svg",
     "calibration.svg",
 }
-SMALL = ["--width", "16", "--layers", "3", "--steps", "20", "--characters", "1000"]
+SMALL = ["--width", "16", "--layers", "3", "--num-processes", "1", "--characters", "1000", "--steps", "20"]
 
 
 def here(*arguments: str) -> int:
@@ -90,7 +90,7 @@ def test_a_model_is_diagnosed_on_a_corpus_or_one_split(
 
 def test_two_models_are_compared(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(made)
-    longer = [*SMALL[:-3], "60", *SMALL[-2:]]
+    longer = [*SMALL[:-1], "60"]
     assert here("--data", "new", *longer, "--init", "out/model", "--diagnosis.traces", "20", "--out", "longer") == 0
     assert here("--compare", "out,longer", "--out", "compared") == 0
     found = json.loads((made / "compared/comparison.json").read_text())
@@ -127,6 +127,15 @@ def test_what_cannot_be_used_is_said(
     assert said in told
     assert "Traceback" not in told
     assert not (made / "refused").exists()
+
+
+def test_a_preset_is_begun_from_and_flags_win() -> None:
+    demo, full = (parse(ReducerParams, flags, "reducer") for flags in ([], ["--preset", "full", "--width", "64"]))
+    assert demo == parse(ReducerParams, ["--preset", "demo"], "reducer")
+    assert (demo.num_processes, full.num_processes) == (2, 1)
+    assert (full.width, full.layers) == (64, 10)
+    with pytest.raises(SystemExit):
+        parse(ReducerParams, ["--preset", "huge"], "reducer")
 
 
 @pytest.mark.parametrize(

@@ -94,12 +94,18 @@ def test_no_term_of_a_test_set_is_learnt_from(corpus: Path, tmp_path: Path) -> N
     (tmp_path / "test").mkdir()
     judged = pl.concat([rows["term"][:50], rows["next_term"].drop_nulls()[200:250]]).unique()
     rows.filter(pl.col("term").is_in(judged.implode())).write_parquet(tmp_path / "test/part-00000.parquet")
+    (tmp_path / "val").mkdir()
+    rows.head(0).write_parquet(tmp_path / "val/part-00000.parquet")
     for excluded in (tmp_path, tmp_path / "test"):
         kept = rows_of_first_pool(stream(corpus, judged=judged_terms([corpus, excluded])))
         found = judged_terms([excluded])["term"].implode()
         assert len(kept)
         assert not kept["term"].is_in(found).any()
         assert not kept["next_term"].is_in(found).any()
+
+
+def test_a_corpus_may_have_nothing_that_is_judged(tmp_path: Path) -> None:
+    assert judged_terms([tmp_path]).is_empty()
 
 
 def test_rows_without_a_next_term_are_kept() -> None:
