@@ -67,12 +67,10 @@ def read_groups(groups: Iterable[Group], columns: Sequence[str] = LEARNT) -> pl.
     for group in groups:
         try:
             with pq.ParquetFile(group.part) as file:
-                read.append(file.read_row_group(group.number, columns=list(columns)))
+                read.append(pl.DataFrame(file.read_row_group(group.number, columns=list(columns))))
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"{group.part} cannot be read ({error}). Make the corpus again.") from None
-    table = pl.from_arrow(pa.concat_tables(read))
-    assert isinstance(table, pl.DataFrame)
-    return table
+    return pl.concat(read)
 
 
 def drawn_evenly(folder: Path, most: int, seed: int, where: pl.Expr | None = None) -> pl.DataFrame:
