@@ -21,3 +21,18 @@ def equal_length_batches(lengths: Ints, budget: int) -> list[Ints]:
         for size in [max(1, budget // max(1, int(lengths[rows[0]])))]
         for start in range(0, len(rows), size)
     ]
+
+
+def alike_length_batches(lengths: Ints, budget: int) -> list[Ints]:
+    """Cut rows into batches of neighbouring lengths, for what padding does not move.
+
+    lengths: [n].  budget: tokens a batch at most, padding included; a longer row is a batch of its own. Returns row
+    numbers, each once, longest rows first.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    cut, at = [], 0
+    while at < len(order):
+        many = max(1, budget // max(1, int(lengths[order[at]])))
+        cut.append(order[at : at + many])
+        at += many
+    return cut

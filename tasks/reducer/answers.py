@@ -7,11 +7,13 @@ from typing import Protocol
 import lambda_gen_rs as lam
 import numpy as np
 
-from tasks.reducer.batches import batches
+from tasks.batches import alike_length_batches
 
 Show = Callable[[float], None]
 NO_TERM = ""
 """The answer of one whose span is no redex of the term: there is nothing to contract."""
+AT_ONCE = 32_000
+"""Characters, padding included, of terms that are answered together."""
 ERRORS = (
     "stopped_early",
     "missed_normal_form",
@@ -41,7 +43,7 @@ def answered(reducer: Reducer, terms: Sequence[str], show: Show = lambda share: 
     """One step of each term, however many there are; those of alike lengths are answered together."""
     found = [Answer(None, 0.0)] * len(terms)
     done = 0
-    for some in batches(np.array([len(term) for term in terms])):
+    for some in alike_length_batches(np.array([len(term) for term in terms]), AT_ONCE):
         for at, answer in zip(some, reducer.answers([terms[at] for at in some]), strict=True):
             found[at] = answer
         done += len(some)

@@ -13,9 +13,10 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from tasks.batches import alike_length_batches
 from tasks.checkpoints import optimizer_tensors, read_checkpoint, restore_optimizer, under, write_checkpoint
 from tasks.errors import TrainingError
-from tasks.reducer.batches import batches
+from tasks.reducer.answers import AT_ONCE
 from tasks.reducer.buckets import counted, with_prefix
 from tasks.reducer.stream import Place, Stream
 from tasks.runtime import device, rank, world_size
@@ -142,7 +143,7 @@ def looked(learner: nn.Module, validation: pl.DataFrame) -> History:
     """Correctness of one step on validation rows, by group; nothing where there are none."""
     learner.eval()
     right = np.zeros(len(validation), dtype=bool)
-    for some in batches(validation["term"].str.len_bytes().to_numpy()):
+    for some in alike_length_batches(validation["term"].str.len_bytes().to_numpy().astype(np.int64), AT_ONCE):
         right[some] = learner.right(validation[some])
     learner.train()
     return counted("step", with_prefix(validation).with_columns(right=pl.Series(right)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tasks.reducer.batches import batches
+from tasks.batches import alike_length_batches
 from tasks.reducer.corpus import Group, read_groups, without
 
 POOLED = 8
@@ -59,7 +59,7 @@ class Stream:
         cut = [
             rows[start + some]
             for start in range(0, len(rows), SORTED)
-            for some in batches(lengths[start : start + SORTED], self.characters)
+            for some in alike_length_batches(lengths[start : start + SORTED], self.characters)
         ]
         return [cut[at] for at in rng.permutation(len(cut))]
 

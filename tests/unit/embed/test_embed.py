@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tasks.artifact import external
-from tasks.batches import equal_length_batches
+from tasks.batches import alike_length_batches, equal_length_batches
 from tasks.embed.encode import LEAST_COSINE, encode
 from tasks.embed.params import EmbedParams, Encoding
 from tasks.embed.task import embedding_model
@@ -68,6 +68,15 @@ def test_batches_of_one_length_hold_every_row_once(lengths: list[int], budget: i
     assert all(len(set(sizes[rows])) == 1 for rows in batches)
     assert all(sizes[rows].sum() <= budget or len(rows) == 1 for rows in batches)
     assert [sizes[rows[0]] for rows in batches] == sorted((sizes[rows[0]] for rows in batches), reverse=True)
+
+
+@given(st.lists(st.integers(1, 9), max_size=60), st.integers(1, 40))
+def test_batches_of_alike_lengths_hold_every_row_once(lengths: list[int], budget: int) -> None:
+    sizes = np.array(lengths, dtype=np.int64)
+    batches = alike_length_batches(sizes, budget)
+    assert [row for rows in batches for row in rows] == sorted(range(len(lengths)), key=lambda row: -lengths[row])
+    assert all(sizes[rows].max() * len(rows) <= budget or len(rows) == 1 for rows in batches)
+    assert all(sizes[rows[0]] * (len(rows) + 1) > budget for rows in batches[:-1])
 
 
 @pytest.mark.parametrize("encoding", [SENTENCES, IN_BFLOAT16])
