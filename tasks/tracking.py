@@ -56,9 +56,11 @@ def following(tracker: Tracker, work: Path, run: str, params: dict[str, Any]) ->
         return
     from accelerate import Accelerator
 
+    from tasks.runtime import device
+
     folder = figures_folder(work)
     folder.mkdir(parents=True, exist_ok=True)
-    accelerator = Accelerator(cpu=True, log_with=tracker, project_dir=folder)
+    accelerator = Accelerator(cpu=device().type == "cpu", log_with=tracker, project_dir=folder)
     accelerator.init_trackers(run.replace(" ", "-"), config=params)
     try:
         yield lambda step, figures: accelerator.log(figures, step=step)
