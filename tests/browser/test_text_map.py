@@ -106,18 +106,20 @@ def test_neighbours_sentences_are_shown_as_such(page: Page) -> None:
 
 
 def test_rounds_come_one_after_the_other_and_a_new_click_ends_the_last(page: Page) -> None:
-    rounds: list[float] = []
-    page.expose_function("heard", lambda near: rounds.append(near))
+    heard: list[tuple[int, float]] = []
+    page.expose_function("heard", lambda number, near: heard.append((number, near)))
     page.evaluate(
         """new MutationObserver(() => {
-            const bar = document.querySelector('#panel progress[value]');
-            if (bar) heard(bar.value);
+            const [bar, ...facts] = document.querySelectorAll('#panel progress[value], #panel dt');
+            const rounds = facts.find((fact) => fact.textContent === 'Rounds');
+            if (bar?.value && rounds) heard(Number(rounds.nextSibling.textContent), bar.value);
         }).observe(document.querySelector('#panel'), { childList: true })"""
     )
     page.locator("#points").click(position={"x": 450, "y": 330})
     answered(page)
-    assert rounds == sorted(rounds)
-    assert len(set(rounds)) > 1
+    numbers, near = zip(*heard, strict=True)
+    assert list(dict.fromkeys(numbers)) == [0, 1, 2, 3]
+    assert list(near) == sorted(near)
     page.locator("#points").click(position={"x": 300, "y": 300})
     page.locator("#points").click(position={"x": 500, "y": 420})
     answered(page)
