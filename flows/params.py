@@ -319,7 +319,11 @@ class TextMapParams(Params):
             raise ValueError("backend hf and vec2text-model go together: give both, or neither")
         if self.skip_umap and self.skip_vec2text:
             raise ValueError("skip-umap and skip-vec2text leave nothing to do: give one at most")
-        if self.limit is not None and self.prepare is None and self.data_dir is not None:
+        if self.prepare and (self.data_dir or self.skip_umap or self.skip_vec2text or self.backend != "small"):
+            raise ValueError("prepare makes documents and nothing else: give flags of training without it")
+        if self.skip_vec2text and (self.backend, self.text) != ("small", "title"):
+            raise ValueError("skip-vec2text trains no writer: leave out --backend and --text, or it")
+        if self.limit is not None and self.data_dir is not None:
             raise ValueError("limit is not of --data-dir: a folder is read whole")
         return self
 

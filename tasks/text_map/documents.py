@@ -25,9 +25,10 @@ TEXTS = {"document_id": pl.String, "title": pl.String, "content": pl.String, "au
 CHUNK = 1 << 20
 SHOWN = 5
 FEWEST = 10
+AGAIN = "Write it again."
 LARGEST = 3e38
 """That float32 holds."""
-_BETWEEN: Any = re.compile(r"[\s,]*")
+_SPACE: Any = re.compile(r"\s*")
 
 
 @dataclass(frozen=True)
@@ -100,35 +101,47 @@ def items(path: Path) -> Iterator[Any]:
     decoder = json.JSONDecoder()
     with path.open(encoding="utf-8") as file:
         held = file.read(CHUNK).removeprefix("\ufeff")
-        at, number = _BETWEEN.match(held, 0).end(), 0
+        at, number, is_comma_due = _SPACE.match(held, 0).end(), 0, False
         if not held.startswith("[", at):
             raise InputError(f"{path} is no JSON array, [{{…}}, …], as it must be.")
         at += 1
         while True:
-            begun = _BETWEEN.match(held, at).end()
-            if held.startswith("]", begun):
+            begun = _SPACE.match(held, at).end()
+            if begun == len(held) and (more := file.read(CHUNK)):
+                held, at = more, 0
+                continue
+            if held.startswith("]", begun) and (is_comma_due or not number):
                 if (held[begun + 1 :] + file.read(CHUNK)).strip():
                     raise InputError(f"{path} goes on after its array has ended. Write it again, one array in a file.")
                 return
+            if is_comma_due:
+                if not held.startswith(",", begun):
+                    raise InputError(f"{path} ends or breaks after element {number}, so what follows is lost. {AGAIN}")
+                at, is_comma_due = begun + 1, False
+                continue
             try:
                 one, at = decoder.raw_decode(held, begun)
+            except RecursionError:
+                raise InputError(f"{path}: element {number + 1} is nested too deeply to be read. {AGAIN}") from None
             except ValueError as error:
                 more = file.read(max(CHUNK, len(held)))
                 if not more:
                     raise InputError(
                         f"{path} ends or breaks within element {number + 1} ({error.args[0].split(':')[0]}), so what "
-                        "follows is lost. Write it again."
+                        f"follows is lost. {AGAIN}"
                     ) from None
                 held, at = held[at:] + more, 0
                 continue
-            number += 1
+            number, is_comma_due = number + 1, True
             yield one
 
 
 def _source(folder: Path, name: str) -> Path:
-    for path in (folder / f"{name}.parquet", folder / f"{name}.json"):
-        if path.is_file():
-            return path
+    found = [path for path in (folder / f"{name}.parquet", folder / f"{name}.json") if path.is_file()]
+    if len(found) == 2:
+        raise InputError(f"{folder} holds both {name}.parquet and {name}.json: remove the one that is not meant.")
+    if found:
+        return found[0]
     raise InputError(
         f"{folder} holds no {name}.json or {name}.parquet, so there is no map to learn. Give a folder with "
         f"{EMBEDDINGS}, {METADATA} and {COORDINATES}; --prepare makes one of papers."
@@ -142,10 +155,7 @@ def _embeddings(path: Path) -> tuple[list[str], Floats]:
     vectors: list[Floats] = []
     for number, one in enumerate(_objects(path, ("document_id", "embedding"))):
         ids.append(_identifier(one["document_id"], path, number))
-        try:
-            vector = np.asarray(one["embedding"], dtype=np.float32)
-        except (TypeError, ValueError, OverflowError):
-            vector = np.empty(0, dtype=np.float32)
+        vector = _vector(one["embedding"])
         if vector.ndim != 1 or not vector.size or (vectors and vector.shape != vectors[0].shape):
             wanted = f"{len(vectors[0])} numbers, as the first" if vectors else "a list of numbers"
             raise InputError(f"{path}: the embedding of {ids[-1]!r} is not {wanted}. Embed it again or leave it out.")
@@ -154,6 +164,18 @@ def _embeddings(path: Path) -> tuple[list[str], Floats]:
     _unique(ids, path)
     _finite(ids, emb, path, "embedding")
     return ids, emb
+
+
+def _vector(given: Any) -> Floats:
+    """Empty for what is no list of numbers."""
+    try:
+        numbers = np.asarray(given)
+        if numbers.dtype.kind in "iuf":
+            with np.errstate(over="ignore"):
+                return numbers.astype(np.float32)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    return np.empty(0, dtype=np.float32)
 
 
 def _embeddings_of_table(path: Path) -> tuple[list[str], Floats]:
@@ -165,7 +187,8 @@ def _embeddings_of_table(path: Path) -> tuple[list[str], Floats]:
         one = ids[int(column.is_null().arg_true()[0])]
         raise InputError(f"{path}: {one!r} has no embedding. Embed it or leave it out.")
     sizes = set(column.list.len().to_list() if column.dtype == pl.List else [getattr(column.dtype, "size", None)])
-    if len(sizes) != 1 or None in sizes or 0 in sizes:
+    inner = getattr(column.dtype, "inner", None)
+    if len(sizes) != 1 or None in sizes or 0 in sizes or inner is None or not inner.is_numeric():
         raise InputError(f"{path}: embedding must hold lists of numbers of one length, not {column.dtype}.")
     try:
         emb = np.ascontiguousarray(column.explode().cast(pl.Float32).to_numpy()).reshape(len(ids), -1)
@@ -198,6 +221,8 @@ def _places(path: Path) -> Mapping[str, tuple[float, float]]:
         table = _table(path, ("document_id", "x", "y"))
         ids = [_identifier(one, path, number) for number, one in enumerate(table["document_id"])]
         _unique(ids, path)
+        if not all(table.schema[name].is_numeric() for name in "xy"):
+            raise InputError(f"{path}: x and y must be numbers, not {table.schema['x']} and {table.schema['y']}.")
         try:
             at = table.select(pl.col("x", "y").cast(pl.Float32)).to_numpy()
         except pl.exceptions.PolarsError as error:
@@ -205,8 +230,8 @@ def _places(path: Path) -> Mapping[str, tuple[float, float]]:
     else:
         try:
             read = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once(path))
-        except ValueError as error:
-            raise InputError(f"{path} is no JSON ({error}). Write it again.") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"{path} is no JSON ({error}). {AGAIN}") from None
         if not isinstance(read, dict):
             raise InputError(f"{path} is no JSON object, {{document_id: [x, y]}}, as it must be.")
         ids = list(read)
@@ -265,12 +290,18 @@ def _objects(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:
 def _identifier(value: Any, path: Path, number: int) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         raise InputError(f"{path}: element {number + 1} has the id {value!r}. Ids are texts or whole numbers.")
-    return str(value)
+    return _string(str(value), "document_id", path, number)
 
 
 def _string(value: Any, name: str, path: Path, number: int) -> str:
     if not isinstance(value, str):
         raise InputError(f"{path}: {name} of element {number + 1} is {str(value)[:40]}, not a text.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{path}: {name} of element {number + 1} holds half a character (a surrogate). {AGAIN}"
+        ) from None
     return value
 
 
@@ -278,7 +309,7 @@ def _authors(value: Any, path: Path, number: int) -> str:
     if value is None:
         return ""
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return ", ".join(value)
+        return _string(", ".join(value), "authors", path, number)
     return _string(value, "authors", path, number)
 
 

@@ -40,7 +40,7 @@ class WritingParams(Params):
     epochs: int = Field(3, ge=1, description="passes over the training texts")
     batch_size: int = Field(32, ge=2)
     max_length: int = Field(300, ge=2, description="tokens of a text at most")
-    vocabulary: int = Field(8192, ge=300, description="small: tokens of its tokenizer")
+    vocabulary: int = Field(6144, ge=300, description="small: tokens of its tokenizer")
     hidden: int = Field(256, ge=16, multiple_of=8, description="small: numbers in a state")
     layers: int = Field(3, ge=1, description="small: layers of its decoder")
     pseudo_tokens: int = Field(4, ge=1, description="as how many tokens a model reads an embedding")

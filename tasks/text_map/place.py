@@ -25,8 +25,11 @@ def nearest_documents(emb: Floats, known: Floats, k: int = NEIGHBOURS) -> tuple[
 
 
 def place_hybrid(emb: Floats, known: Floats, places: Floats, k: int = NEIGHBOURS) -> Floats:
-    """Places [m, 2] for unit vectors [m, D]: the geometric median of the places of the k nearest known ones."""
-    _, rows = nearest_documents(emb, known, k)
+    """Places [m, 2] for unit vectors [m, D]: the geometric median of the places of the k nearest known ones.
+
+    At most a third of all are asked: with as many as there are, every place would be the same.
+    """
+    _, rows = nearest_documents(emb, known, min(k, max(1, len(known) // 3)))
     return geometric_median(places[rows])
 
 

@@ -13,10 +13,11 @@ import argparse
 import itertools
 import json
 import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,9 @@ def application(service: EmbeddingToTextService, at_once: int = AT_ONCE, host: s
     if host == LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost", "testserver"])
     places = threading.BoundedSemaphore(at_once)
-    drawn = json.dumps(shown(service.trained.documents), ensure_ascii=False).encode()
+    drawn = json.dumps(
+        {**shown(service.trained.documents), "writer": service.trained.writer is not None}, ensure_ascii=False
+    ).encode()
     row = {one: at for at, one in enumerate(service.trained.documents.texts["document_id"])}
 
     @contextmanager
@@ -166,8 +169,15 @@ def main(argv: list[str] | None = None) -> None:
         service.load_trained_model(given.model)
     except InputError as error:
         sys.exit(f"error: {error}")
-    print(f"The map is at http://{given.host}:{given.port}, Ctrl-C ends it.", flush=True)
-    uvicorn.run(application(service, host=given.host), host=given.host, port=given.port, log_level="warning")
+    app = application(service, host=given.host)
+    try:
+        family = socket.AF_INET6 if ":" in given.host else socket.AF_INET
+        listening = socket.create_server((given.host, given.port), family=family)
+    except (OSError, OverflowError) as error:
+        sys.exit(f"error: {given.host}:{given.port} cannot be listened on ({error}). Give another --port.")
+    print(f"The map is at http://{given.host}:{listening.getsockname()[1]}, Ctrl-C ends it.", flush=True)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 from sklearn.neighbors import KDTree
@@ -44,6 +45,7 @@ from tasks.text_map.writers import load_writer
 from tasks.vectors import unit
 
 Method = Literal["vec2text", "llm_synthesis"]
+Placing = Literal["hybrid", "mlp"]
 MARGIN = 0.25
 """Of the map's width: farther outside of it nothing is answered."""
 ON_A_DOCUMENT = 1e-6
@@ -191,8 +193,8 @@ class EmbeddingToTextService:
 
     def rounds(self, request: EmbeddingToTextRequest) -> Iterator[EmbeddingToTextResponse]:
         """The best answer after each round; the last is final. Raises as `generate_text_from_coordinates`."""
-        trained, place = self.trained, np.array([request.x, request.y], dtype=np.float32)
-        outside = self._outside(place)
+        trained, outside = self.trained, self._outside(np.array([request.x, request.y]))
+        place = np.array([request.x, request.y], dtype=np.float32)
         embedding, confidence = self.embedding_at(place)
         away, rows = trained.around(place, NEIGHBOURS)
         neighbours = [_neighbour(trained.documents, row, float(far)) for far, row in zip(away, rows, strict=True)]
@@ -221,20 +223,26 @@ class EmbeddingToTextService:
         unit, confidence = embeddings_at(trained.model.decoder, trained.model.scaler.standardised(place[None]))
         return unit[0], float(confidence[0])
 
-    def place(self, emb: Floats, method: Literal["hybrid", "mlp"] = "hybrid") -> Floats:
-        """Places [n, 2] of embeddings [n, D] of new documents: among their nearest ones, or by the network, faster."""
-        trained = self.trained
-        if emb.ndim != 2 or emb.shape[1] != trained.emb.shape[1]:
-            raise InputError(f"Embeddings are {list(emb.shape)}, where [n, {trained.emb.shape[1]}] are needed.")
-        if method == "mlp":
-            return trained.model.scaler.back(place_by_network(trained.model.encoder, unit(emb)))
-        return place_hybrid(unit(emb), trained.emb, trained.documents.places)
+    def place(self, emb: ArrayLike, method: Placing = "hybrid") -> Floats:
+        """Places [n, 2] of embeddings [n, D] of new documents: among their nearest ones, or by the network, faster.
 
-    def _outside(self, place: Floats) -> float:
+        Raises InputError where they are of another shape, or one of them has no direction.
+        """
+        trained = self.trained
+        if method not in get_args(Placing):
+            raise InputError(f"There is no method {method!r}: give {' or '.join(get_args(Placing))}.")
+        vectors = _vectors(emb, trained.emb.shape[1])
+        if not len(vectors):
+            return np.empty((0, 2), dtype=np.float32)
+        if method == "mlp":
+            return trained.model.scaler.back(place_by_network(trained.model.encoder, unit(vectors)))
+        return place_hybrid(unit(vectors), trained.emb, trained.documents.places)
+
+    def _outside(self, place: np.ndarray[Any, Any]) -> float:
         """How far a place is from the box around all documents. Raises OutsideError beyond the margin."""
         places = self.trained.documents.places
         low, high = places.min(axis=0), places.max(axis=0)
-        outside = float(np.linalg.norm(np.maximum(0, np.maximum(low - place, place - high))))
+        outside = float(np.hypot(*np.maximum(0, np.maximum(low - place, place - high))))
         if outside > MARGIN * self.trained.width:
             raise OutsideError(
                 f"({place[0]:g}, {place[1]:g}) lies {outside:.3g} outside of the map, which spans {low[0]:.3g} to "
@@ -271,6 +279,24 @@ class EmbeddingToTextService:
         ]
         title, text = synthesised(neighbours, self.llm)
         yield TextGenerationResult(title=title, text=text, method="llm_synthesis", iterations=0, distance=None)
+
+
+def _vectors(emb: ArrayLike, dim: int) -> Floats:
+    """[n, dim] float32. Raises InputError for what is none, or has a row without a direction."""
+    try:
+        with np.errstate(over="ignore"):
+            vectors = np.asarray(emb, dtype=np.float32)
+    except (TypeError, ValueError):
+        vectors = np.empty(0, dtype=np.float32)
+    if vectors.ndim != 2 or vectors.shape[1] != dim:
+        raise InputError(f"Embeddings are {list(vectors.shape)}, where numbers [n, {dim}] are needed.")
+    lengths = np.linalg.norm(vectors, axis=1)
+    if (wrong := ~np.isfinite(lengths) | (lengths == 0)).any():
+        raise InputError(
+            f"Row {int(np.argmax(wrong))} of the embeddings is zero or not finite, so it points nowhere. Embed it "
+            "again or leave it out."
+        )
+    return vectors
 
 
 def _writer(folder: Path) -> Written:

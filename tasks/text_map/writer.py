@@ -56,7 +56,8 @@ class Writer(nn.Module):
             made = self.network(inputs_embeds=prefix, decoder_input_ids=torch.cat([start, ids[:, :-1]], dim=1)).logits
         else:
             said = self.network.get_input_embeddings()(ids[:, :-1])
-            made = self.network(inputs_embeds=torch.cat([prefix, said], dim=1)).logits[:, self.pseudo_tokens - 1 :]
+            read, many = torch.cat([prefix, said], dim=1), ids.shape[1]
+            made = self.network(inputs_embeds=read, logits_to_keep=many).logits[:, -many:]
         return made + self.bag(_scaled(emb))[:, None]
 
     def loss(self, emb: torch.Tensor, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

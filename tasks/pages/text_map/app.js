@@ -172,12 +172,17 @@ function start(given) {
     search: () => part("query").focus(),
     escape: () => (chosen.at ? close() : ((part("query").value = ""), part("query").oninput())),
   });
-  part("points").addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
+  document.addEventListener("keydown", ({ key, target }) => {
+    if (key !== "Enter" || target.closest("button, input, select, #panel")) return;
+    if (part("crosshair").hidden && target !== part("points")) return;
     part("crosshair").hidden = false;
     ask(under(map.camera.width / 2, map.camera.height / 2));
   });
   part("points").addEventListener("pointerdown", () => (part("crosshair").hidden = true));
+  if (!given.writer) {
+    part("method").querySelector("[value=vec2text]").disabled = true;
+    part("method").value = "llm_synthesis";
+  }
   part("counts").textContent = `${count(data.n, "document")}: click anywhere for a text`;
   paint();
   requestAnimationFrame(() => {

@@ -21,7 +21,10 @@ export class Asked {
         body: JSON.stringify(place),
         signal: running.signal,
       });
-      if (!answer.ok) return this.on.error((await answer.json()).detail);
+      if (!answer.ok) {
+        const told = await answer.json().catch(() => ({}));
+        return this.on.error(told.detail ?? `The server failed (${answer.status}). Its terminal says why.`);
+      }
       let last = null;
       for await (const line of lines(answer.body)) {
         const said = JSON.parse(line);

@@ -76,6 +76,7 @@ export class Panel {
   }
 
   show(heading, ...children) {
+    const isInside = this.panel.contains(document.activeElement);
     const held = [...this.panel.querySelectorAll("button")].indexOf(document.activeElement);
     const title = element("h2", { tabIndex: -1 }, heading);
     const close = element("button.close", { type: "button", onclick: this.on.close, "aria-label": "Close" }, "×");
@@ -83,7 +84,7 @@ export class Panel {
     const wasHidden = this.panel.hidden;
     this.panel.hidden = false;
     if (held >= 0) (this.panel.querySelectorAll("button")[held] ?? title).focus({ preventScroll: true });
-    else if (wasHidden) title.focus({ preventScroll: true });
+    else if (wasHidden || isInside) title.focus({ preventScroll: true });
   }
 
   close() {

@@ -84,6 +84,10 @@ def changed(name: str, change: Callable[[Any], Any]) -> Callable[[Path], None]:
     return damage
 
 
+def edited(path: Path, old: str, new: str) -> None:
+    path.write_text(path.read_text().replace(old, new, 1))
+
+
 def without(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != key} for row in rows]
 
@@ -122,7 +126,20 @@ def without(rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
             r"ends or breaks within element 12",
         ),
         (lambda folder: (folder / "all_metadata.json").write_bytes(b"[\xff"), r"cannot be read as UTF-8"),
-        (lambda folder: (folder / "all_metadata.parquet").write_bytes(b"no"), r"is no readable Parquet"),
+        (
+            lambda folder: (folder / "all_metadata.json").rename(folder / "all_metadata.parquet"),
+            r"is no readable Parquet",
+        ),
+        (lambda folder: (folder / "all_metadata.parquet").write_bytes(b"no"), r"holds both all_metadata\.parquet and"),
+        (changed("all_embeddings", lambda rows: [{**rows[0], "embedding": ["1"] * 5}, *rows[1:]]), r"list of numbers"),
+        (changed("all_embeddings", lambda rows: [{**rows[0], "embedding": [True] * 5}, *rows[1:]]), r"list of numbers"),
+        (changed("all_embeddings", lambda rows: [{**rows[0], "embedding": [1e300] * 5}, *rows[1:]]), r"not finite"),
+        (changed("all_metadata", lambda rows: [{**rows[0], "title": "\ud800"}, *rows[1:]]), r"half a character"),
+        (lambda folder: (folder / "coordinates.json").write_text("[" * 10**6), r"is no JSON \("),
+        (lambda folder: (folder / "all_metadata.json").write_text("[" * 10**6), r"element 1 is nested too deeply"),
+        (lambda folder: edited(folder / "all_metadata.json", "},\n", "}\n"), r"breaks after element 1,"),
+        (lambda folder: edited(folder / "all_metadata.json", "},\n", "},,\n"), r"breaks within element 2"),
+        (lambda folder: edited(folder / "all_metadata.json", "\n]", ",\n]"), r"breaks within element 13"),
     ],
 )
 def test_what_is_not_whole_is_refused_with_the_place(damage: Callable[[Path], None], said: str, tmp_path: Path) -> None:

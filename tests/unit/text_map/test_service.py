@@ -4,19 +4,22 @@ import asyncio
 import json
 import math
 import shutil
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from numpy.typing import ArrayLike
 
 from tasks.errors import InputError, ServiceError
-from tasks.text_map.serve import application
-from tasks.text_map.service import EmbeddingToTextRequest, EmbeddingToTextService
+from tasks.text_map.serve import application, main
+from tasks.text_map.service import EmbeddingToTextRequest, EmbeddingToTextService, Placing
 from tasks.text_map.synthesis import LABEL, Neighbour, extracted, openai_compatible
 from tests.unit.text_map.trained import TITLES, model_folder
 
@@ -74,7 +77,7 @@ def test_rounds_never_come_farther_from_their_place(service: EmbeddingToTextServ
     "given", [{"x": math.nan}, {"x": math.inf}, {"x": "1"}, {"x": None}, {"x": True}, {}, {"z": 1}]
 )
 def test_what_is_no_place_is_a_value_error(given: dict[str, object]) -> None:
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises(ValueError, match="validation error"):
         EmbeddingToTextRequest(**{"y": 0.0, **given})
 
 
@@ -123,10 +126,33 @@ def test_new_documents_are_placed_among_their_neighbours(service: EmbeddingToTex
         placed = service.place(service.trained.emb, method)
         assert placed.shape == places.shape
         assert np.isfinite(placed).all()
-    near = np.linalg.norm(service.place(service.trained.emb[:1], "hybrid") - places, axis=1)
-    assert near.min() < 0.5 * np.linalg.norm(places - places.mean(axis=0), axis=1).max()
-    with pytest.raises(InputError, match=r"Embeddings are \[1, 3\]"):
-        service.place(np.ones((1, 3), dtype=np.float32))
+        assert len(np.unique(placed.round(3), axis=0)) >= 3  # of three subjects: ten are not neighbours of each
+        assert np.array_equal(service.place(service.trained.emb.astype(np.float64).tolist(), method), placed)
+        assert service.place(np.empty((0, service.trained.emb.shape[1])), method).shape == (0, 2)
+    with pytest.raises(InputError, match="There is no method 'magic': give hybrid or mlp"):
+        service.place(service.trained.emb, "magic")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (np.ones((1, 3)), r"Embeddings are \[1, 3\]"),
+        (np.ones(384), r"Embeddings are \[384\]"),
+        ([["a"] * 384], "where numbers"),
+        (np.full((1, 384), np.nan), "Row 0 of the embeddings is zero or not finite"),
+        (np.concatenate([np.ones((2, 384)), np.zeros((1, 384))]), "Row 2 of"),
+        (np.full((1, 384), 1e300), "Row 0 of"),
+    ],
+)
+def test_what_points_nowhere_is_not_placed(given: ArrayLike, said: str, service: EmbeddingToTextService) -> None:
+    for method in get_args(Placing):
+        with pytest.raises(InputError, match=said):
+            service.place(given, method)
+
+
+def test_a_place_beyond_all_numbers_is_outside(service: EmbeddingToTextService) -> None:
+    with pytest.raises(ValueError, match=r"1e\+300, 0\) lies"):
+        service.generate_text_from_coordinates(EmbeddingToTextRequest(x=1e300, y=0))
 
 
 def test_two_who_ask_take_turns(service: EmbeddingToTextService) -> None:
@@ -269,6 +295,13 @@ def test_before_a_model_is_loaded_nothing_is_answered_and_without_a_writer_nothi
     with pytest.raises(InputError, match="has no writer"):
         made.generate_text_from_coordinates(EmbeddingToTextRequest(x=x, y=y))
     assert TestClient(application(made)).post("/api/text", json={"x": x, "y": y}).status_code == 409
+
+
+def test_a_port_that_cannot_be_had_is_said(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for port in (taken.getsockname()[1], 99_999):
+            with pytest.raises(SystemExit, match=rf"127\.0\.0\.1:{port} cannot be listened on .*another --port"):
+                main(["--model", str(folder), "--port", str(port)])
 
 
 def test_the_application_answers_and_refuses(service: EmbeddingToTextService) -> None:
