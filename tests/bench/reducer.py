@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import polars as pl
+
 from tests.bench.measure import ROOT
 
 CORPORA = {
@@ -22,6 +24,8 @@ CORPORA = {
     "ood": ["--examples", "20000", "--profile", "ood", "--size-limit", "500", "--val-share", "0", "--test-share", "1"],
 }
 SEED = "11"
+JUDGED = ("covering", "ood", "larger")
+FEW = {name: ["--diagnosis.rows", "4000", "--diagnosis.traces", "200"] for name in ("ood", "larger")}
 TOLD = ("overall", "size", "redex_depth", "steps")
 
 
@@ -37,6 +41,7 @@ def measure(folder: Path) -> None:
     """Corpora, models and diagnoses in a folder; what is there already is not made again."""
     for name, flags in CORPORA.items():
         call(folder, "lambda_terms", *flags, "--seed", SEED, "--out", name)
+    larger_than_learnt(folder)
     excluded = "covering,ood"
     for name, head in (("covering", "pointer"), ("shallow", "pointer"), ("covering", "causal")):
         out = f"{head}-{name}"
@@ -47,11 +52,11 @@ def measure(folder: Path) -> None:
             f"{told['characters_per_second']:,.0f} characters a second, {told['reading_share']:.1%} of it reading",
             flush=True,
         )
-        for rows in ("covering", "ood"):
-            few = ["--diagnosis.rows", "3000", "--diagnosis.traces", "100"] if head == "causal" else []
+        for rows in JUDGED:
+            few = ["--diagnosis.rows", "3000", "--diagnosis.traces", "100"] if head == "causal" else FEW.get(rows, [])
             call(folder, "reducer", "--model", f"{out}/model", "--data", rows, *few, "--out", f"{out}-on-{rows}")
             show(folder / f"{out}-on-{rows}/diagnosis.json")
-    for rows in ("covering", "ood"):
+    for rows in JUDGED:
         pair = f"pointer-shallow-on-{rows},pointer-covering-on-{rows}"
         call(folder, "reducer", "--compare", pair, "--out", f"compared-on-{rows}")
         for row in json.loads((folder / f"compared-on-{rows}/comparison.json").read_text())["rows"]:
@@ -61,6 +66,15 @@ def measure(folder: Path) -> None:
                     f"{row['b']:.3f} covering, {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]",
                     flush=True,
                 )
+
+
+def larger_than_learnt(folder: Path) -> None:
+    """Rows of the ood corpus with more nodes than any that is learnt from: later steps of covering terms grow, too."""
+    most = pl.scan_parquet(folder / "covering/train/*.parquet").select(pl.col("size").max()).collect().item()
+    rows = pl.scan_parquet(folder / "ood/test/*.parquet").filter(pl.col("size") > most).collect()
+    (folder / "larger").mkdir(exist_ok=True)
+    rows.write_parquet(folder / "larger/rows.parquet")
+    print(f"larger: {len(rows):,} of ood's rows, {most + 1} to {rows['size'].max()} nodes", flush=True)
 
 
 def show(path: Path) -> None:
