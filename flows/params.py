@@ -352,7 +352,7 @@ class TextMapParams(Params):
 
 
 REDUCER_PRESETS: dict[str, dict[str, Any]] = {
-    "demo": {"num_processes": 2, "steps": 4500},
+    "demo": {"num_processes": 2, "steps": 3600},
     "full": {"width": 512, "layers": 10, "characters": 65_536, "steps": 60_000, "rate": 1e-3},
 }
 
