@@ -8,6 +8,7 @@ from tests.bench import (
     novelty,
     operation,
     prompt_map,
+    reducer,
     text_map,
     token_vectors,
     training,
@@ -24,5 +25,6 @@ if __name__ == "__main__":
     transport.main()
     training.main()
     novelty.main()
+    reducer.main()
     demo.main()
     operation.main([])
