@@ -386,8 +386,12 @@ class ReducerParams(LearningParams):
     def _fits(self) -> Self:
         if self.compare and len(self.compare) != 2:
             raise ValueError("compare takes two folders: --compare A,B")
-        if self.model and (self.until == "train" or self.init or self.old_data):
-            raise ValueError("model is diagnosed as it is: leave out --until train, --init and --old-data")
+        if self.model and (self.until == "train" or self.init or self.old_data or self.exclude):
+            raise ValueError("model is diagnosed as it is: leave out --until train, --init, --old-data and --exclude")
+        if self.compare and (self.model or self.until == "train" or self.init or self.old_data or self.exclude):
+            raise ValueError("compare takes two diagnoses that are there: leave out all else but --out")
+        if self.mix != LearningParams.model_fields["mix"].default and not self.old_data:
+            raise ValueError("mix is the share of an old corpus: give it by --old-data, or leave --mix out")
         return self
 
     @property

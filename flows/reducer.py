@@ -16,6 +16,7 @@ from tasks.reducer.task import (
     corpus,
     diagnose_reducer,
     judged_rows,
+    kept_out,
     known_reducer,
     learn_to_reduce,
 )
@@ -27,25 +28,24 @@ def reducer(params: ReducerParams) -> dict[str, Path]:
     require_writable(params.out)
     if params.compare:
         return publish_contents(compared(params.compare), params.out)
+    rows = judged_rows(params.data) if params.until == "diagnose" else None
+    published = {}
     if params.model:
-        return diagnosed(known_reducer(params.model), params)
-    learnt = trained(params)
-    published = publish_contents(learnt, params.out)
-    return published if params.until == "train" else published | diagnosed(learnt.part(MODEL), params)
+        model = known_reducer(params.model)
+    else:
+        learnt = trained(params)
+        published, model = publish_contents(learnt, params.out), learnt.part(MODEL)
+    if rows:
+        published |= publish_contents(diagnose_reducer(model, rows, params.diagnosis), params.out)
+    return published
 
 
 def trained(params: ReducerParams) -> Artifact:
     """A model of the train split of --data, with a share of --old-data."""
     old = corpus(params.old_data) if params.old_data else None
     start = known_reducer(params.init) if params.init else None
-    excluded = [external(folder) for folder in params.exclude]
+    excluded = [kept_out(folder) for folder in params.exclude]
     return learn_to_reduce(corpus(params.data), old, excluded, start, params.learning)
-
-
-def diagnosed(model: Artifact, params: ReducerParams) -> dict[str, Path]:
-    """What a model does with the rows of --data, or of its test split."""
-    made = diagnose_reducer(model, judged_rows(params.data), params.diagnosis)
-    return publish_contents(made, params.out)
 
 
 def compared(folders: list[Path]) -> Artifact:

@@ -69,7 +69,7 @@ class CausalReducer(nn.Module):
         made = self.network.generate(
             ids.to(self.network.device),
             attention_mask=held.to(self.network.device),
-            max_new_tokens=min(LONGER * longest, POSITIONS - longest),
+            max_new_tokens=max(1, min(LONGER * longest, POSITIONS - longest)),
             do_sample=False,
             eos_token_id=END,
             pad_token_id=PADDING,

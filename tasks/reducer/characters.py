@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.errors import InputError
+
 PADDING = 0
 SYMBOLS = "\\.(){}" + string.digits + string.ascii_lowercase + string.ascii_uppercase
 """Of the notation of `lambda_gen_rs`, numbered from 1."""
@@ -15,14 +17,20 @@ OPENING, CLOSING = 1 + SYMBOLS.index("("), 1 + SYMBOLS.index(")")
 VOCABULARY = 3 + len(SYMBOLS)
 Ints = NDArray[np.int64]
 
-_NUMBERS = np.zeros(128, dtype=np.int64)
+_NUMBERS = np.zeros(256, dtype=np.int64)
 _NUMBERS[np.frombuffer(SYMBOLS.encode(), dtype=np.uint8)] = np.arange(1, SEPARATOR)
 _LETTERS = np.frombuffer(("\0" + SYMBOLS + "\0\0").encode(), dtype=np.uint8)
 
 
 def numbers(text: str) -> Ints:
-    """[T] of a text of the notation."""
-    return _NUMBERS[np.frombuffer(text.encode(), dtype=np.uint8)]
+    """[T] of a text of the notation. Raises InputError where it holds another character."""
+    found: Ints = _NUMBERS[np.frombuffer(text.encode(), dtype=np.uint8)]
+    if not found.all():
+        raise InputError(
+            f"{next(one for one in text if one not in SYMBOLS)!r} is no symbol of λ-terms, so they cannot be read. "
+            "Give terms as flows.lambda_terms prints them."
+        )
+    return found
 
 
 def encoded(terms: Sequence[str]) -> tuple[Ints, Ints]:

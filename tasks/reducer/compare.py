@@ -28,7 +28,9 @@ def compared(task: str, one: pl.DataFrame, other: pl.DataFrame) -> list[dict[str
 
     one, other: term, right and the figures of the same terms. Raises InputError where they are of other terms.
     """
-    joined = one.join(other.select("term", theirs="right"), on="term", how="inner", maintain_order="left")
+    one, other = (of.with_columns(nth=pl.int_range(pl.len()).over("term")) for of in (one, other))
+    theirs = other.select("term", "nth", theirs="right")
+    joined = one.join(theirs, on=["term", "nth"], how="inner", maintain_order="left").drop("nth")
     if not len(one) == len(other) == len(joined):
         raise InputError(
             f"The two were diagnosed on different terms ({len(one)} and {len(other)} for {task}, {len(joined)} in "

@@ -62,7 +62,7 @@ def row_groups(folder: Path) -> list[Group]:
 
 
 def read_groups(groups: Iterable[Group], columns: Sequence[str] = LEARNT) -> pl.DataFrame:
-    """Rows of row groups, in their order. Raises InputError where one cannot be read."""
+    """Rows of row groups, in their order; none of no groups. Raises InputError where one cannot be read."""
     read = []
     for group in groups:
         try:
@@ -70,7 +70,7 @@ def read_groups(groups: Iterable[Group], columns: Sequence[str] = LEARNT) -> pl.
                 read.append(pl.DataFrame(file.read_row_group(group.number, columns=list(columns))))
         except (OSError, pa.ArrowException) as error:
             raise InputError(f"{group.part} cannot be read ({error}). Make the corpus again.") from None
-    return pl.concat(read)
+    return pl.concat(read) if read else pl.DataFrame(schema={name: COLUMNS[name] for name in columns})
 
 
 def drawn_evenly(folder: Path, most: int, seed: int, where: pl.Expr | None = None) -> pl.DataFrame:
@@ -78,9 +78,11 @@ def drawn_evenly(folder: Path, most: int, seed: int, where: pl.Expr | None = Non
 
     One row group at a time is in memory, and the rows that are kept.
     """
-    kept: list[pl.DataFrame] = []
     groups = row_groups(folder)
+    if not groups:
+        return read_groups([], tuple(COLUMNS))
     order = np.random.default_rng([seed, 3])
+    kept: list[pl.DataFrame] = []
     keys: list[Doubles] = []
     for group in groups:
         rows = read_groups([group], tuple(COLUMNS))
@@ -105,14 +107,23 @@ def judged_terms(folders: Sequence[Path]) -> pl.DataFrame:
 
     folders: of corpora; or of single splits, all of which are meant then.
     """
-    splits = [
-        split
-        for folder in folders
-        for split in ([folder] if any(folder.glob("*.parquet")) else [folder / "val", folder / "test"])
-        if any(split.glob("*.parquet"))
-    ]
-    groups = [group for split in splits for group in row_groups(split)]
-    return read_groups(groups, ["term"]).unique() if groups else pl.DataFrame(schema={"term": pl.String})
+    groups = [group for folder in folders for split in judged_splits(folder) for group in row_groups(split)]
+    return read_groups(groups, ["term"]).unique()
+
+
+def judged_splits(folder: Path) -> list[Path]:
+    """The folder itself where it is a split, else those of val and test that hold rows."""
+    splits = [folder] if any(folder.glob("*.parquet")) else [folder / "val", folder / "test"]
+    return [split for split in splits if any(split.glob("*.parquet"))]
+
+
+def require_judged(folder: Path) -> None:
+    """Raise InputError where a folder has no rows of flows.lambda_terms to be kept out of a training."""
+    if not any(row_groups(split) for split in judged_splits(folder)):
+        raise InputError(
+            f"{folder} holds no val or test rows of flows.lambda_terms (*.parquet), so that --exclude would keep "
+            "nothing out of the training. Give the folder of a corpus, or of one split of it."
+        )
 
 
 def without(rows: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
@@ -123,7 +134,8 @@ def without(rows: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFrame:
 
 def require_corpus(folder: Path) -> None:
     """Raise InputError where a folder has no train split with rows of flows.lambda_terms."""
-    row_groups(folder / "train")
+    if not row_groups(folder / "train"):
+        raise InputError(f"{folder / 'train'} has no rows to learn from. Make the corpus with more --examples.")
 
 
 def rows_folder(folder: Path) -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import lambda_gen_rs as lam
 import polars as pl
 
 from tasks.errors import InputError
@@ -33,15 +34,21 @@ STEPS_SHARE = 0.5
 def diagnose(
     out: Path, model: Path, rows: Path, params: DiagnosisParams, show: Callable[[float], None]
 ) -> tuple[dict[str, Any], str]:
-    """Judge a model on a split's rows; returns diagnosis.json and diagnosis.md."""
+    """Judge a model on a split's rows; returns diagnosis.json and diagnosis.md.
+
+    Raises InputError where one of them is no well-formed term.
+    """
     reducer = load_reducer(model)
     reducer.to(device())
     drawn = drawn_evenly(rows, params.rows, params.seed)
     first = (pl.col("step_k") == 0) & pl.col("complete") & (pl.col("steps_total") > 0)
     roots = drawn_evenly(rows, params.traces, params.seed, where=first)
-    with torch_threads():
-        steps = judged_steps(reducer, drawn, lambda share: show(STEPS_SHARE * share))
-        wholes = judged_wholes(reducer, roots, lambda share: show(STEPS_SHARE + (1 - STEPS_SHARE) * share))
+    try:
+        with torch_threads():
+            steps = judged_steps(reducer, drawn, lambda share: show(STEPS_SHARE * share))
+            wholes = judged_wholes(reducer, roots, lambda share: show(STEPS_SHARE + (1 - STEPS_SHARE) * share))
+    except lam.LambdaError as error:
+        raise InputError(f"{rows} has a row that is no term ({error}). Make the corpus again.") from None
     made: dict[str, Any] = {"rows": figures(steps, wholes), "errors": errors(steps), "calibration": calibration(steps)}
     said = page(made, worst(steps), f"{len(steps)} rows and {len(wholes)} whole reductions.")
     steps.write_parquet(out / PREDICTIONS)
@@ -55,7 +62,9 @@ def diagnose(
 
 def compare(out: Path, first: Path, second: Path, names: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
     """Compare two diagnoses; returns comparison.json's rows and comparison.md."""
-    steps, wholes = ([_read(folder / name) for folder in (first, second)] for name in (PREDICTIONS, REDUCTIONS))
+    folders = (first, second)
+    steps = [_read(folder / PREDICTIONS, ("term", "next_term", "is_nf", "error")) for folder in folders]
+    wholes = [_read(folder / REDUCTIONS, ("term", "right")) for folder in folders]
     judged = [one.with_columns(right=is_right()) for one in steps]
     normal = [one.with_columns(right=pl.col("next_term").is_null() == pl.col("is_nf")) for one in steps]
     rows = [*compared("step", *judged), *compared("nf", *normal), *compared("whole", *wholes)]
@@ -66,11 +75,13 @@ def compare(out: Path, first: Path, second: Path, names: Sequence[str]) -> tuple
     return rows, said
 
 
-def _read(path: Path) -> pl.DataFrame:
+def _read(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
+        read = pl.read_parquet(path)
+        read.select(columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(
             f"{path} cannot be read ({str(error).splitlines()[0]}), so there is nothing to compare. Give two folders "
             "that --out named in runs of --until diagnose."
         ) from None
+    return read

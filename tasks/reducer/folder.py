@@ -54,4 +54,8 @@ def load_reducer(folder: Path) -> Learnt:
         raise InputError(f"{folder} has other weights than its config says ({wrong[0]}): copy the whole folder again.")
     if read.config.vocab_size != VOCABULARY:
         raise InputError(f"{folder} reads {read.config.vocab_size} symbols, not the {VOCABULARY} of λ-terms here.")
+    if damaged := next((name for name, of in read.state_dict().items() if not of.isfinite().all()), None):
+        raise InputError(
+            f"{folder} has weights that are no numbers ({damaged}), so it answers nothing: train it again."
+        )
     return learner(read.eval())

@@ -95,7 +95,6 @@ def learn(
         drawn = [next(coming) for _ in range(world_size())]
         place, tensors = drawn[-1][0], learner.tensors(drawn[rank()][1])
         told["waited"] += time.monotonic() - asked
-        torch.manual_seed(stream.seed * 1_000_003 + step)
         for group in optimizer.param_groups:
             group["lr"] = rate * rate_share(step, steps)
         with torch.autocast(where.type, torch.bfloat16, enabled=where.type == "cuda"):

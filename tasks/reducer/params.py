@@ -19,7 +19,12 @@ class LearningParams(Tracked):
         "writes the next term",
     )
     width: int = Field(128, ge=16, le=4096, multiple_of=16, description="numbers that a character is")
-    layers: int = Field(5, ge=3, le=64, description="blocks; of the pointer's, three fifths look for the beginning")
+    layers: int = Field(
+        5,
+        ge=3,
+        le=64,
+        description="blocks; of the pointer's, a fifth each looks for the two ends, the rest for the beginning",
+    )
     steps: int = Field(7000, ge=1, description="training steps")
     characters: int = Field(
         4000, ge=100, description="of terms, in a step of each process; a longer term is a step of its own"

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from tasks.pictures import COLOURS, svg
+from tasks.proportions import wilson_interval
 from tasks.reducer.buckets import ALL, names
 
 TASKS = {
@@ -28,22 +29,24 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def page(made: Mapping[str, Any], worst: Iterable[Mapping[str, Any]], what: str) -> str:
-    """diagnosis.md. made: diagnosis.json.  what: model and data, a line."""
+    """diagnosis.md. made: diagnosis.json.  what: how much was judged, a line."""
     lines = ["# Diagnosis of a reducer", "", what, ""]
     for task, title in TASKS.items():
         rows = [row for row in made["rows"] if row["task"] == task]
         if rows:
             lines += [f"## {title.capitalize()}", "", *table(rows), ""]
-    wrong = sum(made["errors"].values())
+    wrong, judged = sum(made["errors"].values()), made["rows"][0]["n"]
     lines += [
         "## Errors",
         "",
-        f"{wrong} of {made['rows'][0]['n']} steps are wrong.",
+        f"{wrong} of {judged} steps are wrong.",
         "",
-        "| kind | n | |",
-        "|---|---|---|",
+        "| kind | n | 95 % interval | |",
+        "|---|---|---|---|",
     ]
-    lines += [f"| {kind.replace('_', ' ')} | {made['errors'][kind]} | {said} |" for kind, said in SAID.items()]
+    for kind, said in SAID.items():
+        low, high = wilson_interval(made["errors"][kind] / judged, judged)
+        lines.append(f"| {kind.replace('_', ' ')} | {made['errors'][kind]} | {low:.1%} to {high:.1%} | {said} |")
     lines += [
         "",
         f"Expected calibration error: {made['calibration']['ece']:.3f} (0: confidence is the share that is right).",
@@ -178,7 +181,8 @@ def learning_picture(history: Rows) -> str:
                 colour = "black" if bucket == ALL else COLOURS[(number - 1) % len(COLOURS)]
                 axes.plot(*zip(*seen, strict=True), color=colour, label=bucket)
         axes.set(xlabel="training steps", ylabel="one step right, validation rows", title=f"by {by}", ylim=(0, 1.02))
-        axes.legend(fontsize=7)
+        if history and history[0]["rows"]:
+            axes.legend(fontsize=7)
     return svg(figure)
 
 

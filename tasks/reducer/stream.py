@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tasks.batches import alike_length_batches
+from tasks.batches import Ints, alike_length_batches
+from tasks.errors import InputError
 from tasks.reducer.corpus import Group, read_groups, without
 
 POOLED = 8
@@ -40,9 +41,19 @@ class Stream:
     seed: int
 
     def batches(self, place: Place) -> Iterator[tuple[Place, pl.DataFrame]]:
-        """Batches without end from a place on, each with the place after it."""
+        """Batches without end from a place on, each with the place after it.
+
+        Raises InputError where no row is left to learn from.
+        """
+        empty = 0
         while True:
             cut = self._pool(place.pool)
+            empty = 0 if cut else empty + 1
+            if empty * POOLED >= len(self.new) + POOLED:
+                raise InputError(
+                    "No row is left to learn from: every term of the train split, or its next one, is in a val or test "
+                    "split of these corpora or of what --exclude names. Exclude less, or give another corpus."
+                )
             for number in range(place.batch, len(cut)):
                 yield Place(place.pool, number + 1), cut[number]
             place = Place(place.pool + 1)
@@ -53,7 +64,7 @@ class Stream:
         if self.old and self.mix:
             wanted = round(len(rows) * self.mix / (1 - self.mix))
             old = without(read_groups(self._drawn(self.old, number, 2)), self.judged)
-            rows = pl.concat([rows, old[np.sort(rng.permutation(len(old))[:wanted])]])
+            rows = pl.concat([rows, old[np.sort(_drawn_rows(len(old), wanted, rng))]])
         rows = rows[rng.permutation(len(rows))]
         lengths = rows["term"].str.len_bytes().to_numpy()
         cut = [
@@ -69,3 +80,14 @@ class Stream:
         passes = [(at // len(groups), at % len(groups)) for at in range(pool * many, (pool + 1) * many)]
         order = {turn: np.random.default_rng([self.seed, which, turn]).permutation(len(groups)) for turn, _ in passes}
         return [groups[order[turn][at]] for turn, at in passes]
+
+
+def _drawn_rows(many: int, wanted: int, rng: np.random.Generator) -> Ints:
+    """Numbers of rows, [wanted]: each of `many` once, by lot, before any comes again."""
+    if wanted and not many:
+        raise InputError(
+            "No row of --old-data is left to learn from: all are in a val or test split of these corpora or of what "
+            "--exclude names. Exclude less, or leave --old-data out."
+        )
+    turns = [rng.permutation(many) for _ in range(0, wanted, max(1, many))]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *turns])[:wanted]

@@ -18,6 +18,14 @@ def corpus(folder: Path) -> Artifact:
     return external(folder)
 
 
+def kept_out(folder: Path) -> Artifact:
+    """Rows that must not be learnt from. Raises InputError, before any work, where there are none."""
+    from tasks.reducer.corpus import require_judged
+
+    require_judged(folder)
+    return external(folder)
+
+
 def judged_rows(folder: Path) -> Artifact:
     """What a model is diagnosed on: the folder itself where rows lie in it, else its test split."""
     from tasks.reducer.corpus import rows_folder

@@ -80,16 +80,22 @@ def train(job: Job, show: Callable[[float], None]) -> None:
 
 
 def begun(start: Path | None, params: LearningParams) -> Learnt:
-    """The model to begin with. Raises InputError where the one that is given has another head."""
+    """The model to begin with. Raises InputError where the one that is given is of another shape."""
+    torch.manual_seed(params.seed)
+    new = new_reducer(params)
     if start is None:
-        torch.manual_seed(params.seed)
-        return new_reducer(params)
+        return new
     reducer = load_reducer(start)
-    if type(reducer) is not type(new_reducer(params)):
+    if _shapes(reducer) != _shapes(new):
         raise InputError(
-            f"{start} does not have the head {params.head}: give --head as it was learnt, or another --init."
+            f"{start} is another network than --head {params.head} --width {params.width} --layers {params.layers}, "
+            "so it cannot be begun with. Give these flags as it was learnt with, or another --init."
         )
     return reducer
+
+
+def _shapes(reducer: Learnt) -> dict[str, torch.Size]:
+    return {name: of.shape for name, of in reducer.state_dict().items()}
 
 
 def write(out: Path, reducer: Learnt, made: Learning) -> None:

@@ -70,7 +70,8 @@ def measure(folder: Path) -> None:
 
 def larger_than_learnt(folder: Path) -> None:
     """Rows of the ood corpus with more nodes than any that is learnt from: later steps of covering terms grow, too."""
-    most = pl.scan_parquet(folder / "covering/train/*.parquet").select(pl.col("size").max()).collect().item()
+    learnt = [folder / name / "train/*.parquet" for name in ("covering", "shallow")]
+    most = pl.scan_parquet(learnt).select(pl.col("size").max()).collect().item()
     rows = pl.scan_parquet(folder / "ood/test/*.parquet").filter(pl.col("size") > most).collect()
     (folder / "larger").mkdir(exist_ok=True)
     rows.write_parquet(folder / "larger/rows.parquet")

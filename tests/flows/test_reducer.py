@@ -107,6 +107,56 @@ def test_a_causal_model_goes_the_same_way(made: Path, monkeypatch: pytest.Monkey
     assert here("--data", "new", "--head", "causal", *SMALL, *few, "--out", "causal") == 0
     assert load_reducer(made / "causal/model").answers(["\\.0"])
     assert here("--data", "new", "--init", "causal/model", *SMALL, "--out", "mixed") == 1
+    assert not (made / "mixed").exists()
+
+
+def test_a_model_of_another_width_is_not_begun_with(
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(made)
+    assert here("--data", "new", *SMALL, "--width", "32", "--init", "out/model", "--out", "wider") == 1
+    told = capsys.readouterr().err
+    assert "is another network than --head pointer --width 32 --layers 3" in told
+    assert "Traceback" not in told
+
+
+def test_rows_of_another_notation_are_said(
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(made)
+    for name, term, said in (("foreign", "(λx.x) y", "'λ' is no symbol"), ("open", "((\\.0)", "is no term")):
+        (made / name).mkdir()
+        rows = pl.read_parquet(made / "new/test").head(3).with_columns(term=pl.lit(term))
+        rows.write_parquet(made / name / "part-00000.parquet")
+        assert here("--model", "out/model", "--data", name, "--out", "refused") == 1
+        told = capsys.readouterr().err
+        assert said in told
+        assert "Traceback" not in told
+    assert not (made / "refused").exists()
+
+
+def test_a_folder_of_other_tables_is_not_compared(
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(made)
+    (made / "foreign-out").mkdir()
+    pl.DataFrame({"term": ["x"]}).write_parquet(made / "foreign-out/predictions.parquet")
+    assert here("--compare", "out,foreign-out", "--out", "refused") == 1
+    assert "nothing to compare" in capsys.readouterr().err
+
+
+def test_a_corpus_without_test_rows_is_refused_before_it_is_learnt_from(
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(made)
+    spec = lam.RunSpec(seed=2, examples=500, val_share=0.0, test_share=0.0)
+    lam.write_run(made / "untested", made / "untested.records", spec)
+    assert here("--data", "untested", *SMALL, "--out", "refused") == 1
+    assert "has no rows to diagnose on" in capsys.readouterr().err
+    assert not (made / "refused").exists()
+    assert here("--data", "new", "--exclude", "untested", *SMALL, "--out", "refused") == 1
+    assert "--exclude would keep nothing out" in capsys.readouterr().err
+    assert here("--data", "untested", "--until", "train", *SMALL, "--out", "learnt") == 0
 
 
 @pytest.mark.parametrize(
@@ -144,6 +194,9 @@ def test_a_preset_is_begun_from_and_flags_win() -> None:
         (["--mix", "1"], "less than 1"),
         (["--compare", "a"], "two folders"),
         (["--model", "m", "--until", "train"], "model is diagnosed as it is"),
+        (["--model", "m", "--exclude", "e"], "model is diagnosed as it is"),
+        (["--compare", "a,b", "--model", "m"], "two diagnoses that are there"),
+        (["--mix", "0.5"], "share of an old corpus"),
     ],
 )
 def test_flags_that_cannot_be_meant_are_refused(

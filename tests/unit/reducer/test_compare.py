@@ -30,6 +30,12 @@ def test_order_does_not_count() -> None:
     assert compared("step", a, b)[0]["difference"] == pytest.approx(0)
 
 
+def test_a_term_that_comes_twice_is_counted_twice() -> None:
+    a, b = frame([True, False, True], ["x", "x", "y"]), frame([True, True, False], ["y", "x", "x"])
+    found = compared("step", a, b)[0]
+    assert (found["n"], found["difference"]) == (3, pytest.approx(0))
+
+
 def test_other_terms_are_refused() -> None:
     with pytest.raises(InputError, match=r"different terms \(2 and 2 for step, 1 in common\)"):
         compared("step", frame([True, True], ["a", "b"]), frame([True, True], ["a", "c"]))

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from tasks.errors import InputError
 from tasks.reducer.characters import SYMBOLS, decoded, encoded, numbers
-from tasks.reducer.corpus import drawn_evenly, judged_terms, require_corpus, row_groups, rows_folder, without
+from tasks.reducer.corpus import (
+    drawn_evenly,
+    judged_terms,
+    require_corpus,
+    require_judged,
+    row_groups,
+    rows_folder,
+    without,
+)
 from tasks.reducer.stream import Place, Stream
 
 
@@ -47,6 +55,12 @@ def test_characters_come_back(texts: list[str]) -> None:
     assert [list(numbers(text)) for text in texts] == [list(row[row > 0]) for row in ids]
 
 
+@pytest.mark.parametrize("text", ["(λx.x) y", "\\.0 ", "é", "\0"])
+def test_characters_of_another_notation_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="is no symbol of λ-terms"):
+        encoded(["\\.0", text])
+
+
 def test_every_row_comes_once_before_any_comes_again(corpus: Path) -> None:
     made = stream(corpus, judged=pl.DataFrame(schema={"term": pl.String}))
     of_split = pl.read_parquet(corpus / "train")
@@ -78,6 +92,29 @@ def test_the_old_corpus_has_its_share(corpus: Path, other: Path) -> None:
         assert abs(rows["term"].is_in(old).mean() - mix) < 0.02
 
 
+def test_a_small_old_corpus_has_its_share_too(corpus: Path, tmp_path: Path) -> None:
+    rows = pl.read_parquet(corpus / "train")
+    (tmp_path / "train").mkdir()
+    few = rows[:7].with_columns(term=pl.lit("few ") + pl.col("term"))
+    few.write_parquet(tmp_path / "train/part-00000.parquet")
+    for mix in (0.2, 0.5):
+        drawn = rows_of_first_pool(stream(corpus, tmp_path, mix=mix))["term"]
+        of_old = drawn.filter(drawn.is_in(few["term"].implode()))
+        assert abs(len(of_old) / len(drawn) - mix) < 0.002
+        times = of_old.value_counts()["count"]
+        assert len(times) == len(few)
+        assert times.max() - times.min() <= 1
+
+
+def test_training_ends_where_no_row_is_left(corpus: Path, other: Path) -> None:
+    every = pl.concat(pl.read_parquet(of / "train").select("term") for of in (corpus, other))
+    with pytest.raises(InputError, match="No row is left to learn from"):
+        first(stream(corpus, judged=every), 1)
+    of_old = pl.read_parquet(other / "train").select("term")
+    with pytest.raises(InputError, match="No row of --old-data is left"):
+        first(stream(corpus, other, judged=of_old), 1)
+
+
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import lambda_gen_rs as lam
@@ -104,8 +141,16 @@ def test_no_term_of_a_test_set_is_learnt_from(corpus: Path, tmp_path: Path) -> N
         assert not kept["next_term"].is_in(found).any()
 
 
-def test_a_corpus_may_have_nothing_that_is_judged(tmp_path: Path) -> None:
+def test_a_corpus_may_have_nothing_that_is_judged(corpus: Path, tmp_path: Path) -> None:
     assert judged_terms([tmp_path]).is_empty()
+    (tmp_path / "val").mkdir()
+    pl.read_parquet(corpus / "val").head(0).write_parquet(tmp_path / "val/part-00000.parquet")
+    assert judged_terms([tmp_path]).is_empty()
+    assert drawn_evenly(tmp_path / "val", 10, 0).is_empty()
+    with pytest.raises(InputError, match="--exclude would keep nothing out"):
+        require_judged(tmp_path)
+    require_judged(corpus)
+    require_judged(corpus / "test")
 
 
 def test_rows_without_a_next_term_are_kept() -> None:
@@ -143,4 +188,9 @@ def test_what_is_no_corpus_is_refused(corpus: Path, tmp_path: Path) -> None:
     pl.DataFrame({"term": ["0"]}).write_parquet(tmp_path / "train/part-00000.parquet")
     with pytest.raises(InputError, match=r"is not of flows\.lambda_terms: next_term"):
         require_corpus(tmp_path)
+    pl.read_parquet(corpus / "train").head(0).write_parquet(tmp_path / "train/part-00000.parquet")
+    with pytest.raises(InputError, match="has no rows to learn from"):
+        require_corpus(tmp_path)
+    with pytest.raises(InputError, match="has no rows to diagnose on"):
+        rows_folder(tmp_path / "train")
     assert rows_folder(corpus) == rows_folder(corpus / "test") == corpus / "test"

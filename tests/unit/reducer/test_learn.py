@@ -157,6 +157,12 @@ def test_what_is_no_reducer_is_refused(tmp_path: Path) -> None:
     config.write_text(json.dumps(json.loads(config.read_text()) | {"blocks": [2, 1, 1]}))
     with pytest.raises(InputError, match="other weights than its config says"):
         load_reducer(tmp_path / "model")
+    made = reducer("pointer")
+    with torch.no_grad():
+        made.network.marks[0] = float("nan")
+    save_reducer(tmp_path / "nan", made)
+    with pytest.raises(InputError, match="weights that are no numbers"):
+        load_reducer(tmp_path / "nan")
 
 
 @pytest.mark.parametrize("head", HEADS)
