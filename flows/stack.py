@@ -40,8 +40,7 @@ from flows.automations import TAG, apply
 from flows.cli import parse
 from flows.processes import lives, note, runs_left, start, stop, wait
 from tasks.artifact import data_root
-from tasks.errors import KatflowError, ServiceError
-from tasks.model_folders import first_line
+from tasks.errors import KatflowError, ServiceError, first_line
 from tasks.params import Params
 
 POOL = "katflow"

@@ -33,3 +33,8 @@ class ProcessDied(KatflowError):
 
 class ServiceError(KatflowError):
     """A server, a worker or a database does not start or answer."""
+
+
+def first_line(error: Exception) -> str:
+    """Of what a library says, or its kind."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -7,7 +7,7 @@ import uuid
 from pathlib import Path
 
 from tasks.artifact import Artifact, data_root, external
-from tasks.errors import InputError
+from tasks.errors import InputError, first_line
 from tasks.hub import patiently
 
 
@@ -51,8 +51,3 @@ def _download(name: str) -> Path:
             "Give the path of a model folder; without one, the small model made from scratch needs no hub."
         ) from error
     return folder
-
-
-def first_line(error: Exception) -> str:
-    """Of what a library says, or its kind."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -15,8 +15,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from tasks.errors import InputError
-from tasks.model_folders import first_line
+from tasks.errors import InputError, first_line
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()

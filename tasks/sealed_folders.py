@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from tasks.errors import InputError
+from tasks.errors import InputError, first_line
 
 CONFIG = "config.json"
 Tensors = Mapping[str, torch.Tensor]
@@ -53,7 +53,7 @@ def load_folder(folder: Path, form: str) -> tuple[dict[str, Any], dict[str, dict
         return config, {name: _checked(_inside(folder, name), said) for name, said in config["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise InputError(
-            f"{folder} holds no {form} that loads ({str(error).splitlines()[0]}). Copy the whole folder again, or "
+            f"{folder} holds no {form} that loads ({first_line(error)}). Copy the whole folder again, or "
             "train it again."
         ) from None
 

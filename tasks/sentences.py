@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from tasks.batches import Ints, equal_length_batches
-from tasks.errors import InputError
+from tasks.errors import InputError, first_line
 from tasks.model_folders import is_language_model
 from tasks.runtime import device
 from tasks.tables import Floats
@@ -34,9 +34,8 @@ def load_sentence_model(folder: Path) -> SentenceTransformer:
             model_kwargs={"use_safetensors": True},
         )
     except Exception as error:  # transformers, safetensors and json raise many kinds for a damaged folder
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{folder} holds no sentence-transformers model that loads ({first_line}). Give another folder "
+            f"{folder} holds no sentence-transformers model that loads ({first_line(error)}). Give another folder "
             "as encoder, minilm or policy."
         ) from error
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tasks.errors import InputError
+from tasks.errors import InputError, first_line
 from tasks.tables import Floats
 
 EMBEDDINGS, METADATA, COORDINATES = "all_embeddings", "all_metadata", "coordinates"
@@ -78,9 +78,7 @@ def read_papers(path: Path) -> pl.DataFrame:
     try:
         table = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(
-            f"{path} is no readable Parquet file ({_first_line(error)}). Give papers as Parquet."
-        ) from None
+        raise InputError(f"{path} is no readable Parquet file ({first_line(error)}). Give papers as Parquet.") from None
     return _as_texts(table, path)
 
 
@@ -193,7 +191,7 @@ def _embeddings_of_table(path: Path) -> tuple[list[str], Floats]:
     try:
         emb = np.ascontiguousarray(column.explode().cast(pl.Float32).to_numpy()).reshape(len(ids), -1)
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path}: embedding holds no numbers ({_first_line(error)}).") from None
+        raise InputError(f"{path}: embedding holds no numbers ({first_line(error)}).") from None
     _finite(ids, emb, path, "embedding")
     return ids, emb
 
@@ -226,7 +224,7 @@ def _places(path: Path) -> Mapping[str, tuple[float, float]]:
         try:
             at = table.select(pl.col("x", "y").cast(pl.Float32)).to_numpy()
         except pl.exceptions.PolarsError as error:
-            raise InputError(f"{path}: x and y must be numbers ({_first_line(error)}).") from None
+            raise InputError(f"{path}: x and y must be numbers ({first_line(error)}).") from None
     else:
         try:
             read = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once(path))
@@ -254,7 +252,7 @@ def _as_texts(table: pl.DataFrame, path: Path) -> pl.DataFrame:
             joined.fill_null("").alias("authors")
         )
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path}: a column holds no text ({_first_line(error)}).") from None
+        raise InputError(f"{path}: a column holds no text ({first_line(error)}).") from None
     for name in ("document_id", "title", "content"):
         if made[name].null_count():
             row = int(made[name].is_null().arg_true()[0])
@@ -267,7 +265,7 @@ def _table(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
     try:
         table = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path} is no readable Parquet file ({_first_line(error)}). Write it again.") from None
+        raise InputError(f"{path} is no readable Parquet file ({first_line(error)}). Write it again.") from None
     missing = set(columns) - set(table.columns)
     if missing:
         raise InputError(f"{path} has no column {min(missing)}. It needs {', '.join(columns)}.")
@@ -284,7 +282,7 @@ def _objects(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:
                 raise InputError(f"{path}: element {number + 1} has no {missing[0]}. It needs {', '.join(keys)}.")
             yield one
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as UTF-8 JSON ({_first_line(error)}).") from None
+        raise InputError(f"{path} cannot be read as UTF-8 JSON ({first_line(error)}).") from None
 
 
 def _identifier(value: Any, path: Path, number: int) -> str:
@@ -359,7 +357,3 @@ def _write_array(path: Path, rows: Iterator[dict[str, Any]]) -> None:
         for number, row in enumerate(rows):
             file.write((",\n" if number else "\n") + json.dumps(row, ensure_ascii=False))
         file.write("\n]\n")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

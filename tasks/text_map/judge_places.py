@@ -48,8 +48,13 @@ class JudgedPlaces:
     """[m], of the decoder at the held-out places: what it claims, and what is so."""
 
 
-def judge(made: Documents, ours: MapModel, reference: MapModel, seed: int) -> JudgedPlaces:
-    """Metrics by name and method, on the documents that `split` holds out; coordinates standardised."""
+def judge(
+    made: Documents, ours: MapModel, reference: MapModel, seed: int, show: Callable[[float], None] = lambda share: None
+) -> JudgedPlaces:
+    """Metrics by name and method, on the documents that `split` holds out; coordinates standardised.
+
+    show: called with about the share of the time that is over.
+    """
     rows, held = split(len(made.emb), seed)
     every, at = unit_vectors(made), ours.scaler.standardised(made.places)
     emb, places, new, true = every[rows], at[rows], every[held], at[held]
@@ -68,10 +73,13 @@ def judge(made: Documents, ours: MapModel, reference: MapModel, seed: int) -> Ju
     }
     inverted: dict[str, tuple[Floats, Floats]] = {}
     if len(rows) >= FEWEST_FOR_UMAP:
+        show(0.1)
         peer = umap_on(emb, places, seed)
+        show(0.5)
         placed["umap_transform"] = peer.transform(new)
         inverted["umap_inverse"] = peer.inverse_transform(true[:INVERTED]), new[:INVERTED]
         inverted["decoder_there"] = means["decoder"][:INVERTED], new[:INVERTED]
+    show(0.8)
     metrics: dict[str, dict[str, float]] = {}
 
     def note(method: str, figures: dict[str, float]) -> None:

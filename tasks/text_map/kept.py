@@ -9,7 +9,7 @@ import polars as pl
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from tasks.errors import InputError
+from tasks.errors import InputError, first_line
 from tasks.sealed_folders import fill, load_folder, save_folder, weights_of
 from tasks.tables import Floats
 from tasks.text_map.documents import TEXTS, Documents
@@ -52,7 +52,8 @@ def load_documents(folder: Path) -> Documents:
         return made
     except (OSError, SafetensorError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
         raise InputError(
-            f"{folder} holds no documents of a text map ({str(error).splitlines()[0]}). Give the --output-dir of a run."
+            f"{folder} holds no documents of a text map ({first_line(error)}). Give the --output-dir of a run, or copy "
+            "the whole folder again."
         ) from None
 
 

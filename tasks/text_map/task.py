@@ -111,8 +111,8 @@ def judge_places(documents: Artifact, learnt: Artifact, reference: Artifact, par
     from tasks.text_map.kept import load_documents, load_map
 
     made = load_documents(documents.path)
-    with progress("judge places"):
-        judged = judge(made, load_map(learnt.path), load_map(reference.path), params.seed)
+    with progress("judge places") as show:
+        judged = judge(made, load_map(learnt.path), load_map(reference.path), params.seed, show)
     with new_artifact("text_map", "judged_places") as out:
         out.path.mkdir()
         pictures(out.path, judged)
@@ -179,7 +179,7 @@ def judge_texts(
     _, true, emb = held_out_texts(documents.path, vectors.path, params)
     _, known, of_known = training_texts(documents.path, vectors.path, params)
     proposer, _ = load_writer(writer.path)
-    with progress(f"write {len(true)} held-out texts") as show:
+    with progress(f"write what is held out ({len(true)})") as show:
         judged = judge(true, emb, known, of_known, proposer, embed_with(embedder.path), params.backend, how, show)
     with new_artifact("text_map", "judged_texts") as out:
         out.path.mkdir()
@@ -216,7 +216,7 @@ def judge_points(
     decoded, _ = embeddings_at(model.decoder, model.scaler.standardised(there))
     beside = [known.texts[at] for at in KDTree(around).query(there, return_distance=False)[:, 0]]
     proposer, _ = load_writer(writer.path)
-    with progress(f"write texts of {len(new.ids)} held-out places"):
+    with progress(f"write texts of held-out places ({len(new.ids)})"):
         embed = embed_with(embedder.path)
         metrics, examples = judge_of_places(new.texts, new.emb, decoded, beside, proposer, embed, how)
     with new_artifact("text_map", "judged_points") as out:

@@ -18,8 +18,7 @@ from transformers import (
 )
 
 from tasks.cpu import cpu_has_bfloat16
-from tasks.errors import InputError
-from tasks.model_folders import first_line
+from tasks.errors import InputError, first_line
 from tasks.models import context_length, load_language_model, load_tokenizer
 from tasks.scratch import small_llama, train_tokenizer
 from tasks.sealed_folders import fill, load_folder, save_folder, weights_of

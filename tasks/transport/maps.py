@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from tasks.checkpoints import under
-from tasks.errors import InputError
-from tasks.model_folders import first_line
+from tasks.errors import InputError, first_line
 from tasks.sealed_folders import load_folder, save_folder
 from tasks.tables import Floats
 from tasks.transport.gaussian import Balance

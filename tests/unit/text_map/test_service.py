@@ -265,7 +265,7 @@ def flip(path: Path) -> None:
         (lambda model: flip(model / "parametric_umap/encoder.safetensors"), "is not what config.json"),
         (lambda model: (model / "parametric_umap/scaler.json").unlink(), "holds no katflow-parametric-umap"),
         (lambda model: (model / "vec2text/tokenizer.json").write_bytes(b"\x80\x04N."), "is not what config.json"),
-        (lambda model: (model / "documents/map.safetensors").write_bytes(b"\x80\x04N."), "holds no documents"),
+        (lambda model: (model / "documents/map.safetensors").write_bytes(b"\x80\x04N."), "copy the whole folder"),
         (lambda model: shutil.rmtree(model / "documents"), "holds no documents"),
         (lambda model: (model / "embedder/config.json").write_text("{}"), "other than the embedder of the writer"),
         (lambda model: shutil.rmtree(model / "embedder"), r"embedder cannot be read"),
