@@ -8,7 +8,7 @@ from typing import Any
 import lambda_gen_rs as lam
 import polars as pl
 
-from tasks.errors import InputError
+from tasks.errors import InputError, first_line
 from tasks.reducer.compare import compared
 from tasks.reducer.corpus import drawn_evenly
 from tasks.reducer.diagnose import (
@@ -81,7 +81,7 @@ def _read(path: Path, columns: Sequence[str]) -> pl.DataFrame:
         read.select(columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise InputError(
-            f"{path} cannot be read ({str(error).splitlines()[0]}), so there is nothing to compare. Give two folders "
+            f"{path} cannot be read ({first_line(error)}), so there is nothing to compare. Give two folders "
             "that --out named in runs of --until diagnose."
         ) from None
     return read

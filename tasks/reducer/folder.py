@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from transformers import LlamaForCausalLM, PreTrainedModel
 
-from tasks.errors import InputError
+from tasks.errors import InputError, first_line
 from tasks.reducer.causal import CausalReducer, new_network
 from tasks.reducer.characters import VOCABULARY
 from tasks.reducer.params import LearningParams
@@ -47,7 +47,7 @@ def load_reducer(folder: Path) -> Learnt:
         read, found = network.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
     except (OSError, ValueError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         raise InputError(
-            f"{folder} holds no reducer that loads ({(str(error) or type(error).__name__).splitlines()[0]}). Give "
+            f"{folder} holds no reducer that loads ({first_line(error)}). Give "
             "model/ of a reducer's --out, or train it again."
         ) from None
     if wrong := sorted({*found["missing_keys"], *found["unexpected_keys"], *map(str, found["mismatched_keys"])}):
