@@ -351,9 +351,19 @@ class TextMapParams(Params):
         return EmbedParams(encoder=self.encoder)
 
 
-REDUCER_PRESETS: dict[str, dict[str, Any]] = {
-    "demo": {"num_processes": 2, "steps": 3600},
-    "full": {"width": 512, "layers": 10, "characters": 65_536, "steps": 60_000, "rate": 1e-3},
+FULL_REDUCER = {"width": 512, "layers": 10, "characters": 65_536, "steps": 60_000, "rate": 1e-3}
+REDUCER_PRESETS: dict[tuple[str, str], dict[str, Any]] = {
+    ("demo", "pointer"): {"num_processes": 2, "steps": 3600},
+    ("demo", "causal"): {
+        "num_processes": 2,
+        "width": 64,
+        "layers": 4,
+        "characters": 2000,
+        "steps": 6000,
+        "rate": 3e-3,
+    },
+    ("full", "pointer"): FULL_REDUCER,
+    ("full", "causal"): FULL_REDUCER,
 }
 
 
@@ -380,7 +390,8 @@ class ReducerParams(LearningParams):
     def _fill_in_preset(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        return merged(REDUCER_PRESETS.get(str(given.get("preset", "demo")), {}), given)
+        asked = str(given.get("preset", "demo")), str(given.get("head", "pointer"))
+        return merged(REDUCER_PRESETS.get(asked, {}), given)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -27,7 +27,10 @@ class LearningParams(Tracked):
     )
     steps: int = Field(7000, ge=1, description="training steps")
     characters: int = Field(
-        4000, ge=100, description="of terms, in a step of each process; a longer term is a step of its own"
+        4000,
+        ge=100,
+        description="of terms, and of next ones where they are written, in a step of each process; a longer one is a "
+        "step of its own",
     )
     rate: float = Field(4e-3, gt=0, le=1, description="learning rate at its highest")
     mix: float = Field(0.2, ge=0, lt=1, description="share of rows that come from the old corpus, where one is given")

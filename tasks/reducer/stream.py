@@ -31,7 +31,7 @@ class Place:
 @dataclass(frozen=True)
 class Stream:
     """new, old: row groups.  mix: share of old rows, 0 to 1 (not 1).  judged: see `without`.  characters: of a batch,
-    padding included; a longer term is a batch of its own."""
+    padding included; a longer term is a batch of its own.  answers: next terms are characters of it, too."""
 
     new: Sequence[Group]
     old: Sequence[Group]
@@ -39,6 +39,7 @@ class Stream:
     judged: pl.DataFrame
     characters: int
     seed: int
+    answers: bool = False
 
     def batches(self, place: Place) -> Iterator[tuple[Place, pl.DataFrame]]:
         """Batches without end from a place on, each with the place after it.
@@ -66,7 +67,10 @@ class Stream:
             old = without(read_groups(self._drawn(self.old, number, 2)), self.judged)
             rows = pl.concat([rows, old[np.sort(_drawn_rows(len(old), wanted, rng))]])
         rows = rows[rng.permutation(len(rows))]
-        lengths = rows["term"].str.len_bytes().to_numpy()
+        read = pl.col("term").str.len_bytes()
+        if self.answers:
+            read = read + pl.col("next_term").str.len_bytes().fill_null(0)
+        lengths = rows.select(read).to_series().to_numpy()
         cut = [
             rows[start + some]
             for start in range(0, len(rows), SORTED)

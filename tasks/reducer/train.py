@@ -58,6 +58,7 @@ def train(job: Job, show: Callable[[float], None]) -> None:
         judged=judged_terms([*corpora, *job.excluded]),
         characters=params.characters,
         seed=params.seed,
+        answers=params.head == "causal",
     )
     known = job.data / "val"
     validation = drawn_evenly(known, LOOKED_AT, params.seed) if known.is_dir() else pl.DataFrame(schema=COLUMNS)

@@ -184,6 +184,8 @@ def test_a_preset_is_begun_from_and_flags_win() -> None:
     assert demo == parse(ReducerParams, ["--preset", "demo"], "reducer")
     assert (demo.num_processes, full.num_processes) == (2, 1)
     assert (full.width, full.layers) == (64, 10)
+    causal = parse(ReducerParams, ["--head", "causal", "--steps", "7"], "reducer")
+    assert (causal.num_processes, causal.width, causal.steps) == (2, 64, 7)
     with pytest.raises(SystemExit):
         parse(ReducerParams, ["--preset", "huge"], "reducer")
 

@@ -85,6 +85,12 @@ def test_batches_hold_their_characters_and_alike_lengths(corpus: Path) -> None:
     assert np.mean(spread) < 0.2 * everywhere
 
 
+def test_next_terms_that_are_written_count_for_a_batch(corpus: Path) -> None:
+    for _, rows in first(stream(corpus, answers=True), 40):
+        read = rows["term"].str.len_bytes() + rows["next_term"].str.len_bytes().fill_null(0)
+        assert len(rows) * read.max() <= 2000 or len(rows) == 1
+
+
 def test_the_old_corpus_has_its_share(corpus: Path, other: Path) -> None:
     old = set(pl.read_parquet(other / "train")["term"]) - set(pl.read_parquet(corpus / "train")["term"])
     for mix in (0.0, 0.2, 0.5):
