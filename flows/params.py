@@ -359,7 +359,7 @@ REDUCER_PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "width": 64,
         "layers": 4,
         "characters": 2000,
-        "steps": 6000,
+        "steps": 5000,
         "rate": 3e-3,
     },
     ("full", "pointer"): FULL_REDUCER,
