@@ -9,7 +9,7 @@ from pathlib import Path
 from flows.cli import publish_contents, run
 from flows.deployed import deployable
 from flows.params import ReducerParams
-from tasks.artifact import Artifact, external, require_writable
+from tasks.artifact import Artifact, external, require_no_input, require_writable
 from tasks.reducer.task import (
     MODEL,
     compare_reducers,
@@ -26,6 +26,8 @@ from tasks.reducer.task import (
 def reducer(params: ReducerParams) -> dict[str, Path]:
     """Train a reducer and diagnose it, diagnose one, or compare two diagnoses."""
     require_writable(params.out)
+    require_no_input(params.out, params.data, *filter(None, [params.old_data]), *params.exclude)
+    require_no_input(params.out / MODEL, *filter(None, [params.init]))
     if params.compare:
         return publish_contents(compared(params.compare), params.out)
     rows = judged_rows(params.data) if params.until == "diagnose" else None

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from tasks.errors import KatflowError, ProcessDied, TrainingError
+from tasks.errors import InputError, KatflowError, ProcessDied, TrainingError
 from tasks.runtime import training_log
 
 ROOT = Path(__file__).parents[1]
@@ -47,9 +47,15 @@ class Trainers:
 def train_in_processes(trainers: Trainers, job: str, work: Path, progress: Callable[[float], None]) -> None:
     """Train in processes: gloo between CPUs, NCCL between GPUs. job: JSON, written to job.json in `work`.
 
-    Raises the first KatflowError that a process raised, TrainingError where they were stopped, and ProcessDied where
-    one ended in another way.
+    Raises the first KatflowError that a process raised, TrainingError where they were stopped, ProcessDied where
+    one ended in another way, and InputError where there are GPUs, but too few.
     """
+    if 0 < torch.cuda.device_count() < trainers.count:
+        raise InputError(
+            f"{trainers.name} is to be trained by {trainers.count} processes, but there are "
+            f"{torch.cuda.device_count()} GPUs, and two processes cannot share one. Give --num-processes "
+            f"{torch.cuda.device_count()}, or hide the GPUs (CUDA_VISIBLE_DEVICES=)."
+        )
     work.mkdir(parents=True, exist_ok=True)
     description, log = work / "job.json", work / "processes.log"
     description.write_text(job)

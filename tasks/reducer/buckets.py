@@ -10,7 +10,7 @@ from tasks.proportions import wilson_interval
 
 CUTS: Mapping[str, tuple[int, ...]] = {
     "size": (20, 50, 80, 150),
-    "depth": (7, 10, 15),
+    "depth": (4, 7),
     "redex_depth": (2, 4, 7),
     "prefix": (0, 2),
     "growth": (-1, 0, 10),

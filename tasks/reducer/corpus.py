@@ -112,9 +112,13 @@ def judged_terms(folders: Sequence[Path]) -> pl.DataFrame:
 
 
 def judged_splits(folder: Path) -> list[Path]:
-    """The folder itself where it is a split, else those of val and test that hold rows."""
-    splits = [folder] if any(folder.glob("*.parquet")) else [folder / "val", folder / "test"]
+    """Those of val and test that hold rows; the folder itself where it is no corpus, but a split."""
+    splits = [folder / "val", folder / "test"] if _is_corpus(folder) else [folder]
     return [split for split in splits if any(split.glob("*.parquet"))]
+
+
+def _is_corpus(folder: Path) -> bool:
+    return any((folder / split).is_dir() for split in ("train", "val", "test"))
 
 
 def require_judged(folder: Path) -> None:
@@ -139,8 +143,8 @@ def require_corpus(folder: Path) -> None:
 
 
 def rows_folder(folder: Path) -> Path:
-    """Where rows to be judged lie: the folder itself, or its test split. Raises InputError where there are none."""
-    found = folder if any(folder.glob("*.parquet")) else folder / "test"
+    """Where rows to be judged lie: a corpus' test split, or the folder itself. Raises InputError where none do."""
+    found = folder / "test" if _is_corpus(folder) else folder
     if not row_groups(found):
         raise InputError(f"{found} has no rows to diagnose on: make the corpus with a --test-share.")
     return found

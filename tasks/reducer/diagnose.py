@@ -7,6 +7,7 @@ import lambda_gen_rs as lam
 import numpy as np
 import polars as pl
 
+from tasks.proportions import wilson_interval
 from tasks.reducer.answers import ERRORS, Reducer, answered, error_of
 from tasks.reducer.buckets import bucket_of, counted, with_prefix
 from tasks.reducer.follow import follow
@@ -14,6 +15,8 @@ from tasks.reducer.follow import follow
 BINS = 10
 """Of confidence, equally wide."""
 WORST = 20
+LARGEST = 20_000
+"""Nodes on the way to a normal form: twice the largest --size-limit that a corpus can have, as its traces may reach."""
 KEPT = ("term", "size", "depth", "redex_depth", "prefix", "growth")
 Show = Callable[[float], None]
 
@@ -42,7 +45,10 @@ def judged_wholes(reducer: Reducer, rows: pl.DataFrame, show: Show = lambda shar
     rows = with_prefix(rows)
     steps = rows["steps_total"].to_list()
     made = follow(reducer, rows["term"].to_list(), steps, show)
-    goals = [lam.normal_form(term, max_steps=most)[0] for term, most in zip(rows["term"], steps, strict=True)]
+    goals = [
+        lam.normal_form(term, max_steps=most, max_size=LARGEST)[0]
+        for term, most in zip(rows["term"], steps, strict=True)
+    ]
     return rows.select(*KEPT, steps=pl.col("steps_total")).with_columns(
         reached=pl.Series([one.reached for one in made], dtype=pl.String),
         taken=pl.Series([one.steps for one in made], dtype=pl.Int64),
@@ -69,9 +75,8 @@ def errors(steps: pl.DataFrame) -> dict[str, int]:
 
 
 def calibration(steps: pl.DataFrame) -> dict[str, Any]:
-    """Bins of confidence with what was right in them, and the expected calibration error (Guo et al. 2017, eq. 3):
-
-    the mean over answers of |share right - mean confidence| of their bin.
+    """Bins of confidence with what was right in them and its 95 % Wilson interval, and the expected calibration error
+    (Guo et al. 2017, eq. 3): the mean over answers of |share right - mean confidence| of their bin.
     """
     bins = np.minimum((steps["confidence"].to_numpy() * BINS).astype(int), BINS - 1)
     groups = (
@@ -81,7 +86,10 @@ def calibration(steps: pl.DataFrame) -> dict[str, Any]:
         .sort("bin")
     )
     gap = (groups["correct"] - groups["confidence"]).abs()
-    return {"ece": float((gap * groups["n"]).sum() / len(steps)), "bins": groups.drop("bin").to_dicts()}
+    found = groups.drop("bin").to_dicts()
+    for one in found:
+        one["low"], one["high"] = wilson_interval(one["correct"], one["n"])
+    return {"ece": float((gap * groups["n"]).sum() / len(steps)), "bins": found}
 
 
 def by_size_and_redex_depth(steps: pl.DataFrame) -> dict[tuple[int, int], tuple[int, int]]:

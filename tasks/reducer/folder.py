@@ -1,4 +1,5 @@
-"""A reducer as a folder that transformers' own classes read: config.json and model.safetensors."""
+"""A reducer as a folder of transformers: config.json and model.safetensors. What writes is a Llama to anyone, what
+points is read by `PointerNetwork.from_pretrained`."""
 
 import json
 from pathlib import Path

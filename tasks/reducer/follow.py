@@ -7,6 +7,8 @@ import lambda_gen_rs as lam
 
 from tasks.reducer.answers import Reducer, answered
 
+LONGEST = 100_000
+"""Characters of a term, beyond which one is given up: traces of corpora reach 20,000 nodes."""
 SLACK = 2
 """Times the steps of the leftmost-outermost reduction, after which one is given up: another order may take more."""
 
@@ -28,7 +30,7 @@ def follow(
 ) -> list[Reduction]:
     """Reduce terms [n], of which the true reductions take so many `steps` [n].
 
-    One is given up after `SLACK` times as many, and where an answer is no term.
+    One is given up after `SLACK` times as many, and where an answer is no term or longer than `LONGEST`.
     """
     reached, taken, said = list(terms), [0] * len(terms), [False] * len(terms)
     going = list(range(len(terms)))
@@ -37,7 +39,7 @@ def follow(
         for at, answer in zip(going, answered(reducer, [reached[at] for at in going]), strict=True):
             if answer.next_term is None:
                 said[at] = True
-            elif taken[at] < SLACK * steps[at] and _is_term(answer.next_term):
+            elif taken[at] < SLACK * steps[at] and _goes_on(answer.next_term):
                 reached[at], taken[at] = answer.next_term, taken[at] + 1
                 still.append(at)
         going = still
@@ -45,7 +47,9 @@ def follow(
     return [Reduction(*one) for one in zip(reached, taken, said, strict=True)]
 
 
-def _is_term(text: str) -> bool:
+def _goes_on(text: str) -> bool:
+    if len(text) > LONGEST:
+        return False
     try:
         lam.parse(text)
     except lam.LambdaError:

@@ -46,14 +46,16 @@ class Learner(Protocol):
 class Learnt:
     """history: of each look, step, loss since the last, and correctness on validation rows by group.
 
-    rows, characters: that were learnt from (a repeated one counts again).  seconds: without looks.  waited: of them,
-    for rows to be read.  All over all runs of a training that was killed.
+    rows, characters: that were learnt from (a repeated one counts again).  seconds: looks at validation rows and
+    checkpoints included.  stepping: of them, in steps.  waited: of those, for rows to be read.  All over all runs of a
+    training that was killed.
     """
 
     history: History
     rows: int
     characters: int
     seconds: float
+    stepping: float
     waited: float
 
 
@@ -80,7 +82,7 @@ def learn(
     where, together = device(), spread(learner)
     step, place, total = 0, Place(), 0.0
     history: History = []
-    told: dict[str, Any] = {"rows": 0, "characters": 0, "seconds": 0.0, "waited": 0.0}
+    told: dict[str, Any] = {"rows": 0, "characters": 0, "seconds": 0.0, "stepping": 0.0, "waited": 0.0}
     if checkpoint and (found := read_checkpoint(checkpoint, identity)):
         said, kept = found
         learner.load_state_dict(under(kept, "weight."), strict=False)
@@ -110,9 +112,9 @@ def learn(
                 f"The loss is not finite after {step} steps, so the model would be of no use. Give a lower --rate."
             )
         total += value
-        told["seconds"] += time.monotonic() - asked
+        told["stepping"] += time.monotonic() - asked
         told["rows"] += sum(len(rows) for _, rows in drawn)
-        told["characters"] += sum(int(rows["term"].str.len_bytes().sum()) for _, rows in drawn)
+        told["characters"] += sum(int(stream.lengths(rows).sum()) for _, rows in drawn)
         if step in looks and rank() == 0:
             history.append({"step": step, "loss": total / (step - (history[-1]["step"] if history else 0))})
             history[-1]["rows"] = seen = looked(learner, validation)
@@ -123,6 +125,7 @@ def learn(
             said = {"step": step, "place": asdict(place), "total": total, "history": history, "told": told}
             write_checkpoint(checkpoint, identity, said, weights | optimizer_tensors(optimizer, "optimizer."))
             saved = time.monotonic()
+        told["seconds"] += time.monotonic() - asked
         show(step / steps)
     learner.eval()
     return Learnt(history, **told)

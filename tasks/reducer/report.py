@@ -60,7 +60,7 @@ def page(made: Mapping[str, Any], worst: Iterable[Mapping[str, Any]], what: str)
         "",
     ]
     for case in worst:
-        answer = "normal form" if case["next_term"] is None else _clipped(case["next_term"]) or "no redex"
+        answer = "normal form" if case["next_term"] is None else _clipped(case["next_term"]) or "no term"
         lines += [
             f"- {str(case['error']).replace('_', ' ')}, confidence {case['confidence']:.2f}, size {case['size']}",
             f"  - term: `{marked(case['term'], case['span'])}`",
@@ -155,6 +155,7 @@ def calibration_picture(bins: Rows) -> str:
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1, label="calibrated")
     sure, right = [of["confidence"] for of in bins], [of["correct"] for of in bins]
     axes.plot(sure, right, "o-", color=COLOURS[0], label="answers")
+    axes.vlines(sure, [of["low"] for of in bins], [of["high"] for of in bins], color=COLOURS[0], linewidth=1)
     for of in bins:
         axes.annotate(
             str(of["n"]), (of["confidence"], of["correct"]), fontsize=7, xytext=(3, -9), textcoords="offset points"

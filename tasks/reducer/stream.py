@@ -59,6 +59,13 @@ class Stream:
                 yield Place(place.pool, number + 1), cut[number]
             place = Place(place.pool + 1)
 
+    def lengths(self, rows: pl.DataFrame) -> Ints:
+        """Characters that are read of each row, [n]."""
+        read = pl.col("term").str.len_bytes()
+        if self.answers:
+            read = read + pl.col("next_term").str.len_bytes().fill_null(0)
+        return rows.select(read.cast(pl.Int64)).to_series().to_numpy()
+
     def _pool(self, number: int) -> list[pl.DataFrame]:
         rng = np.random.default_rng([self.seed, 0, number])
         rows = without(read_groups(self._drawn(self.new, number, 1)), self.judged)
@@ -67,10 +74,7 @@ class Stream:
             old = without(read_groups(self._drawn(self.old, number, 2)), self.judged)
             rows = pl.concat([rows, old[np.sort(_drawn_rows(len(old), wanted, rng))]])
         rows = rows[rng.permutation(len(rows))]
-        read = pl.col("term").str.len_bytes()
-        if self.answers:
-            read = read + pl.col("next_term").str.len_bytes().fill_null(0)
-        lengths = rows.select(read).to_series().to_numpy()
+        lengths = self.lengths(rows)
         cut = [
             rows[start + some]
             for start in range(0, len(rows), SORTED)

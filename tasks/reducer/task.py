@@ -27,7 +27,7 @@ def kept_out(folder: Path) -> Artifact:
 
 
 def judged_rows(folder: Path) -> Artifact:
-    """What a model is diagnosed on: the folder itself where rows lie in it, else its test split."""
+    """What a model is diagnosed on: a corpus' test split, or the folder itself."""
     from tasks.reducer.corpus import rows_folder
 
     return external(rows_folder(folder))

@@ -13,15 +13,15 @@ from tasks.launch import Trainers, train_in_processes
 from tasks.params import Params
 from tasks.reducer.corpus import COLUMNS, drawn_evenly, judged_terms, row_groups
 from tasks.reducer.folder import Learnt, load_reducer, new_reducer, save_reducer
+from tasks.reducer.learn import SECONDS_BETWEEN_CHECKPOINTS, learn
 from tasks.reducer.learn import Learnt as Learning
-from tasks.reducer.learn import learn
 from tasks.reducer.params import LearningParams
 from tasks.reducer.report import learning_picture
 from tasks.reducer.stream import Stream
 from tasks.runtime import bf16_products, device, rank
 from tasks.tracking import following
 
-LOOKED_AT = 1000
+LOOKED_AT = 500
 """Validation rows by which training is followed."""
 
 
@@ -29,8 +29,8 @@ class Job(Params):
     """A training, as JSON for a process that knows nothing else: on the train splits of `data` and `old`, without any
     term of a val or test split of these or of `excluded`.
 
-    start: a model to begin with.  work: where checkpoints lie.  out: a new folder for model/, learning.json and
-    learning.svg.
+    start: a model to begin with.  work: where checkpoints lie, written `every` so many seconds.  out: a new folder for
+    model/, learning.json and learning.svg.
     """
 
     data: Path
@@ -40,6 +40,7 @@ class Job(Params):
     work: Path
     out: Path
     params: LearningParams
+    every: float = SECONDS_BETWEEN_CHECKPOINTS
 
 
 def train_apart(job: Job, progress: Callable[[float], None]) -> None:
@@ -75,6 +76,7 @@ def train(job: Job, show: Callable[[float], None]) -> None:
             rate=params.rate,
             checkpoint=job.work / "checkpoint.safetensors",
             identity=json.dumps(params.identity()),
+            every=job.every,
             show=show,
             follow=follow,
         )
@@ -110,8 +112,8 @@ def write(out: Path, reducer: Learnt, made: Learning) -> None:
         "rows": made.rows,
         "characters": made.characters,
         "seconds": made.seconds,
-        "characters_per_second": made.characters / max(made.seconds, 1e-9),
-        "reading_share": made.waited / max(made.seconds, 1e-9),
+        "characters_per_second": made.characters / max(made.stepping, 1e-9),
+        "reading_share": made.waited / max(made.stepping, 1e-9),
     }
     (out / "learning.json").write_text(json.dumps({**figures, "history": made.history}, indent=1))
     (out / "learning.svg").write_text(learning_picture(made.history))

@@ -26,7 +26,7 @@ CORPORA = {
 SEED = "11"
 JUDGED = ("covering", "ood", "larger")
 FEW = {name: ["--diagnosis.rows", "4000", "--diagnosis.traces", "200"] for name in ("ood", "larger")}
-TOLD = ("overall", "size", "redex_depth", "steps")
+TOLD = ("overall", "size", "depth", "redex_depth", "steps")
 
 
 def main(folder: str = "") -> None:

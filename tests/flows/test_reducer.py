@@ -166,13 +166,15 @@ def test_a_corpus_without_test_rows_is_refused_before_it_is_learnt_from(
         (["--data", "new", "--model", "new"], "holds no reducer that loads"),
         (["--data", "new", "--old-data", "out"], "holds no rows of flows.lambda_terms"),
         (["--compare", "out,new"], "nothing to compare"),
+        (["--data", "new", "--out", "new/test"], "an input, which it would change"),
+        (["--data", "new", "--init", "out/model", "--out", "out"], "an input, which it would change"),
     ],
 )
 def test_what_cannot_be_used_is_said(
     flags: list[str], said: str, made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(made)
-    assert here(*flags, *([] if "--compare" in flags else SMALL), "--out", "refused") == 1
+    assert here("--out", "refused", *flags, *([] if "--compare" in flags else SMALL)) == 1
     told = capsys.readouterr().err
     assert said in told
     assert "Traceback" not in told

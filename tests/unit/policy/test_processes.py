@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from transformers import LlamaForSequenceClassification
 
 from tasks.errors import InputError, ProcessDied, TrainingError
-from tasks.launch import environment, free_place
+from tasks.launch import environment, free_place, train_in_processes
 from tasks.models import load_causal_lm, save_model
 from tasks.policy.arm import Job, train_arm
 from tasks.policy.launch import train_arm_apart, trainers
@@ -164,6 +164,13 @@ def test_a_place_holds_its_gpus_and_its_share_of_the_cores(monkeypatch: pytest.M
     assert {of["OMP_NUM_THREADS"] for of in given} == {str(max(1, cores // 4))}
     alone = environment(trainers("density", PolicyParams(launcher="accelerate")), 0)
     assert alone["CUDA_VISIBLE_DEVICES"] == "4"
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    two = trainers("density", PolicyParams(num_processes=2, launcher="accelerate"))
+    with pytest.raises(InputError, match=r"2 processes, but there are 1 GPUs.*Give --num-processes 1"):
+        train_in_processes(two, "{}", tmp_path / "work", silent)
 
 
 def test_vllm_that_is_not_there_is_one_message(make_job: Make) -> None:

@@ -1,5 +1,6 @@
 """Rows of corpora, and batches of them: all once, the same wherever one goes on, none that is judged."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,13 @@ def test_a_corpus_may_have_nothing_that_is_judged(corpus: Path, tmp_path: Path) 
         require_judged(tmp_path)
     require_judged(corpus)
     require_judged(corpus / "test")
+
+
+def test_a_stray_table_in_a_corpus_does_not_stand_for_its_splits(corpus: Path, tmp_path: Path) -> None:
+    shutil.copytree(corpus, tmp_path / "corpus")
+    pl.read_parquet(corpus / "train").head(3).write_parquet(tmp_path / "corpus/all.parquet")
+    assert len(judged_terms([tmp_path / "corpus"])) == len(judged_terms([corpus]))
+    assert rows_folder(tmp_path / "corpus") == tmp_path / "corpus/test"
 
 
 def test_rows_without_a_next_term_are_kept() -> None:

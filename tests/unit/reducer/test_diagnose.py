@@ -22,7 +22,7 @@ from tasks.reducer.diagnose import (
     judged_wholes,
     worst,
 )
-from tasks.reducer.follow import follow
+from tasks.reducer.follow import LONGEST, follow
 from tests.unit.reducer.masters import Guesser, Oracle, Stubborn
 
 
@@ -113,6 +113,21 @@ def test_what_is_no_term_ends_a_reduction() -> None:
 
     (made,) = follow(Broken(), ["(\\.0)(\\.0)"], [1])
     assert (made.reached, made.steps, made.said) == ("(\\.0)(\\.0)", 0, False)
+
+
+def test_a_reduction_that_grows_without_end_is_given_up() -> None:
+    class Growing:
+        def answers(self, terms: Sequence[str]) -> list[Answer]:
+            return [Answer(f"({term})({term})", 1.0) for term in terms]
+
+    (made,) = follow(Growing(), ["(\\.0)(\\.0)"], [10**6])
+    assert not made.said
+    assert LONGEST / 2 - 4 < len(made.reached) <= LONGEST
+
+
+def test_bins_have_their_intervals(rows: pl.DataFrame) -> None:
+    (one,) = calibration(judged_steps(Stubborn(), rows))["bins"]
+    assert one["low"] <= one["correct"] <= one["high"] <= one["low"] + 0.1
 
 
 @given(st.sampled_from(sorted(CUTS)), st.lists(st.integers(-50, 300), min_size=1))

@@ -1,5 +1,10 @@
 """A reducer that two processes train is the one that a plain loop trains by the mean of two batches' losses."""
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +19,20 @@ from tasks.reducer.params import LearningParams
 from tasks.reducer.stream import Place, Stream
 from tasks.reducer.train import Job, begun, train_apart
 from tasks.runtime import bf16_products, torch_threads
+from tests.stack import wait
 
+ROOT = Path(__file__).parents[3]
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tasks.reducer.train import Job, train_apart
+
+def show(share):
+    if share > 0.4:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train_apart(Job.model_validate_json(Path(sys.argv[1]).read_text()), show)
+"""
 PARAMS = LearningParams(width=16, layers=3, steps=6, characters=500, rate=1e-2, num_processes=2)
 
 
@@ -49,6 +67,35 @@ def test_two_processes_learn_what_one_learns_of_both_batches(corpus: Path, tmp_p
     together, plain = load_reducer(tmp_path / "out/model").state_dict(), trained_plainly(corpus).state_dict()
     for name, of in plain.items():
         torch.testing.assert_close(together[name], of, rtol=1e-3, atol=1e-4)
+
+
+def test_two_killed_processes_go_on_to_the_same_bits(corpus: Path, tmp_path: Path) -> None:
+    killed, calm = (job(corpus, tmp_path / name).model_copy(update={"every": 0.0}) for name in ("killed", "calm"))
+    killed.work.mkdir(parents=True)
+    description = killed.work / "description.json"
+    description.write_text(killed.model_dump_json())
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    task = subprocess.run([sys.executable, "-c", KILLED, str(description)], env=environment, check=False)
+    assert task.returncode == -signal.SIGKILL
+    wait(lambda: not processes_of(killed))
+    assert (killed.work / "checkpoint.safetensors").exists()
+    assert not killed.out.exists()
+    shares: list[float] = []
+    train_apart(killed, shares.append)
+    assert shares[0] > 0.3
+    train_apart(calm, lambda share: None)
+    resumed, wanted = (load_reducer(one.out / "model").state_dict() for one in (killed, calm))
+    for name, of in wanted.items():
+        assert torch.equal(resumed[name], of), name
+
+
+def processes_of(one: Job) -> list[str]:
+    """Those that train it, by their command lines."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(path.read_text())
+    return [line for line in lines if str(one.work / "job.json") in line]
 
 
 def test_the_reason_of_a_process_is_that_of_the_task(corpus: Path, tmp_path: Path) -> None:
