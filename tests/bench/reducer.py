@@ -12,10 +12,15 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from tasks.reducer.corpus import drawn_evenly
+from tasks.reducer.folder import load_reducer
+from tasks.reducer.learn import looked
 from tests.bench.measure import ROOT
 
 CORPORA = {
@@ -48,14 +53,20 @@ def measure(folder: Path) -> None:
         call(folder, "reducer", "--data", name, "--head", head, "--exclude", excluded, "--until", "train", "--out", out)
         told = json.loads((folder / out / "learning.json").read_text())
         print(
-            f"{out}: {told['parameters']:,} parameters, {told['rows']:,} rows in {told['seconds'] / 60:.1f} minutes, "
-            f"{told['characters_per_second']:,.0f} characters a second, {told['reading_share']:.1%} of it reading",
+            f"{out}: {told['parameters']:,} parameters, {told['rows']:,} rows in {told['seconds'] / 60:.1f} minutes "
+            f"with looks at validation rows, {told['characters_per_second']:,.0f} characters a second in steps, "
+            f"{told['reading_share']:.1%} of it reading",
             flush=True,
         )
+        if head == "causal":
+            print(" its next terms, whether each character is the likeliest after the right ones", flush=True)
+            show(looked(load_reducer(folder / out / "model"), drawn_evenly(folder / "covering/test", 3000, 0)))
+            continue
         for rows in JUDGED:
-            few = ["--diagnosis.rows", "3000", "--diagnosis.traces", "100"] if head == "causal" else FEW.get(rows, [])
+            few = FEW.get(rows, [])
             call(folder, "reducer", "--model", f"{out}/model", "--data", rows, *few, "--out", f"{out}-on-{rows}")
-            show(folder / f"{out}-on-{rows}/diagnosis.json")
+            print(f" {out} on {rows}")
+            show(json.loads((folder / f"{out}-on-{rows}/diagnosis.json").read_text())["rows"])
     for rows in JUDGED:
         pair = f"pointer-shallow-on-{rows},pointer-covering-on-{rows}"
         call(folder, "reducer", "--compare", pair, "--out", f"compared-on-{rows}")
@@ -78,9 +89,8 @@ def larger_than_learnt(folder: Path) -> None:
     print(f"larger: {len(rows):,} of ood's rows, {most + 1} to {rows['size'].max()} nodes", flush=True)
 
 
-def show(path: Path) -> None:
-    print(f" {path.parent.name}")
-    for row in json.loads(path.read_text())["rows"]:
+def show(rows: Iterable[Mapping[str, Any]]) -> None:
+    for row in rows:
         if row["by"] in TOLD:
             print(
                 f"  {row['task']}, {row['by']} {row['bucket']}: {row['correct']:.3f} [{row['low']:.3f}, "
