@@ -361,6 +361,7 @@ REDUCER_PRESETS: dict[tuple[str, str], dict[str, Any]] = {
         "characters": 2000,
         "steps": 5000,
         "rate": 3e-3,
+        "diagnosis": {"rows": 3000, "traces": 100},
     },
     ("full", "pointer"): FULL_REDUCER,
     ("full", "causal"): FULL_REDUCER,

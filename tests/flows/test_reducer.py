@@ -186,8 +186,9 @@ def test_a_preset_is_begun_from_and_flags_win() -> None:
     assert demo == parse(ReducerParams, ["--preset", "demo"], "reducer")
     assert (demo.num_processes, full.num_processes) == (2, 1)
     assert (full.width, full.layers) == (64, 10)
-    causal = parse(ReducerParams, ["--head", "causal", "--steps", "7"], "reducer")
+    causal = parse(ReducerParams, ["--head", "causal", "--steps", "7", "--diagnosis.traces", "5"], "reducer")
     assert (causal.num_processes, causal.width, causal.steps) == (2, 64, 7)
+    assert (causal.diagnosis.rows, causal.diagnosis.traces) == (3000, 5)
     with pytest.raises(SystemExit):
         parse(ReducerParams, ["--preset", "huge"], "reducer")
 
