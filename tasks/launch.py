@@ -50,11 +50,10 @@ def train_in_processes(trainers: Trainers, job: str, work: Path, progress: Calla
     Raises the first KatflowError that a process raised, TrainingError where they were stopped, ProcessDied where
     one ended in another way, and InputError where there are GPUs, but too few.
     """
-    if 0 < torch.cuda.device_count() < trainers.count:
+    if 0 < (gpus := torch.cuda.device_count()) < trainers.count:
         raise InputError(
-            f"{trainers.name} is to be trained by {trainers.count} processes, but there are "
-            f"{torch.cuda.device_count()} GPUs, and two processes cannot share one. Give --num-processes "
-            f"{torch.cuda.device_count()}, or hide the GPUs (CUDA_VISIBLE_DEVICES=)."
+            f"{trainers.name} is to be trained by {trainers.count} processes, a GPU each, of which there are but "
+            f"{gpus} here. Set num_processes to {gpus}, or hide the GPUs (CUDA_VISIBLE_DEVICES=)."
         )
     work.mkdir(parents=True, exist_ok=True)
     description, log = work / "job.json", work / "processes.log"

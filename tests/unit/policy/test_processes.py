@@ -169,7 +169,7 @@ def test_a_place_holds_its_gpus_and_its_share_of_the_cores(monkeypatch: pytest.M
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     two = trainers("density", PolicyParams(num_processes=2, launcher="accelerate"))
-    with pytest.raises(InputError, match=r"2 processes, but there are 1 GPUs.*Give --num-processes 1"):
+    with pytest.raises(InputError, match=r"2 processes, a GPU each, .*Set num_processes to 1"):
         train_in_processes(two, "{}", tmp_path / "work", silent)
 
 
